@@ -1,0 +1,323 @@
+//! EncodeJob: one file and what becomes of it.
+
+#![allow(clippy::duplicated_attributes, reason = "the columns of a kind repeat the same keys")]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{Settings, SettingsSections};
+use crate::wire::{Check, EncodePlan, FileIdentity, MediaSummary, Pinning, SizeGateResult};
+
+/// One file of a library and what becomes of it.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "av1.media",
+    version = "v1alpha1",
+    kind = "EncodeJob",
+    namespaced,
+    shortname = "ej",
+    category = "av1",
+    status = "EncodeJobStatus",
+    derive = "PartialEq",
+    doc = "One file of a library and what becomes of it.",
+    printcolumn(name = "Library", type_ = "string", json_path = ".spec.libraryRef.name"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Progress", type_ = "string", json_path = ".status.progress.percent"),
+    printcolumn(name = "FPS", type_ = "string", json_path = ".status.progress.framesPerSecond"),
+    printcolumn(name = "ETA", type_ = "string", json_path = ".status.progress.eta"),
+    printcolumn(name = "Saved", type_ = "string", json_path = ".status.saved"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.outcome.reason"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Node", type_ = "string", json_path = ".status.nodeName", priority = 1),
+    printcolumn(name = "File", type_ = "string", json_path = ".spec.source.path", priority = 1),
+    printcolumn(name = "Ratio", type_ = "string", json_path = ".status.sizeGate.percent", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("self.libraryRef == oldSelf.libraryRef", "spec.libraryRef cannot be changed: make a new EncodeJob"))]
+#[x_kube(validation = ("self.source == oldSelf.source", "spec.source cannot be changed: make a new EncodeJob"))]
+pub struct EncodeJobSpec {
+    /// The library that the file belongs to.
+    pub library_ref: LibraryReference,
+    /// The file.
+    pub source: Source,
+    /// Values that override the library's for this file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<SettingsSections>,
+    /// While true the job does not start, and a running encode stops, keeping what it finished. Default: false.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// Name of a MediaLibrary in the same namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LibraryReference {
+    /// Its name.
+    #[schemars(length(min = 1, max = 40))]
+    pub name: String,
+}
+
+/// The file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct Source {
+    /// Path below the library's root.
+    #[schemars(length(min = 1, max = 4096))]
+    #[x_kube(validation = ("!self.startsWith('/')", "spec.source.path is relative to the library's root: remove the leading slash"))]
+    #[x_kube(validation = ("self.split('/').all(part, part != '..')", "spec.source.path must stay below the library's root: remove the .. from it"))]
+    pub path: String,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// Waits for a slot, the library or another job on the same file.
+    #[default]
+    Queued,
+    /// Has an encode pod.
+    Encoding,
+    /// Suspended; finished chunks are kept.
+    Paused,
+    /// Has a settle pod.
+    Settling,
+    /// The file was replaced.
+    Succeeded,
+    /// The file is not to be encoded; it is untouched.
+    Skipped,
+    /// The output was not worth it; the file is untouched.
+    Rejected,
+    /// Given up; the file is untouched.
+    Failed,
+    /// Cancelled by the user; the file is untouched.
+    Cancelled,
+}
+
+impl Phase {
+    /// Every phase.
+    pub const ALL: [Self; 9] = [
+        Self::Queued,
+        Self::Encoding,
+        Self::Paused,
+        Self::Settling,
+        Self::Succeeded,
+        Self::Skipped,
+        Self::Rejected,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// Whether nothing more happens by itself.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        !matches!(self, Self::Queued | Self::Encoding | Self::Paused | Self::Settling)
+    }
+
+    /// The name that users see.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "Queued",
+            Self::Encoding => "Encoding",
+            Self::Paused => "Paused",
+            Self::Settling => "Settling",
+            Self::Succeeded => "Succeeded",
+            Self::Skipped => "Skipped",
+            Self::Rejected => "Rejected",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+
+    /// The table of phase transitions; any other is a bug.
+    #[must_use]
+    pub fn may_become(self, next: Self) -> bool {
+        use Phase::{Cancelled, Encoding, Failed, Paused, Queued, Rejected, Settling, Skipped, Succeeded};
+        matches!(
+            (self, next),
+            (Queued, Encoding | Paused | Failed | Skipped | Cancelled)
+                | (Encoding, Queued | Paused | Settling | Skipped | Failed | Cancelled)
+                | (Paused, Queued | Failed | Cancelled)
+                | (Settling, Succeeded | Skipped | Rejected | Failed)
+        )
+    }
+}
+
+/// Why a job ended as it did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Outcome {
+    /// A constant; the documentation lists them.
+    pub reason: String,
+    /// What happened, with the figures.
+    pub message: String,
+    /// Whether trying again may help.
+    pub retryable: bool,
+}
+
+/// What the operator knows about a job.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EncodeJobStatus {
+    /// Generation of the spec that this status is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Where the job stands.
+    pub phase: Phase,
+    /// Why it ended, or why the last run did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Identity of the file as planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<FileIdentity>,
+    /// Effective settings, frozen when the encode starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Settings>,
+    /// Number of the current run; names Jobs and folders, and only rises.
+    pub run: i64,
+    /// The latest run that has a work folder; the next run takes it over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work_run: Option<i64>,
+    /// Runs that failed; lost pods do not count.
+    pub failures: i64,
+    /// Runs that were lost with their pod.
+    pub lost: i64,
+    /// The pod of the current run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_name: Option<String>,
+    /// UID of that pod; a termination message counts only from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_uid: Option<String>,
+    /// Its node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
+    /// When the first encode started, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<String>,
+    /// When a terminal phase was reached, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<String>,
+    /// No run starts before this time, RFC 3339; set after a failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
+    /// CPUs, as the encode pod saw them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pinning: Option<Pinning>,
+    /// The source's streams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media: Option<MediaSummary>,
+    /// How it is encoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<EncodePlan>,
+    /// How far it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// Checks of the output: failed ones, and one row a group; the receipt on the volume keeps all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
+    /// Size of the output against the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_gate: Option<SizeGateResult>,
+    /// What is on the volume now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<JobResult>,
+    /// What the settle pod is to do; kept until it has done so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_settle: Option<PendingSettle>,
+    /// Bytes saved, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved: Option<String>,
+    /// Placed, Pinned, Validated, SizeGatePassed, Settled, Complete.
+    pub conditions: Vec<Condition>,
+}
+
+/// The verdict of an encode that the settle pod is to carry out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PendingSettle {
+    /// `Encoded`, `Rejected`, `Skipped` or `Failed`.
+    pub verdict: String,
+    /// Run of the encode whose output it is.
+    pub encode_run: i64,
+    /// Size of the output in bytes, of an encoded file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_size: Option<i64>,
+    /// SHA-256 of the output, of an encoded file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_sha256: Option<String>,
+    /// SHA-256 of the report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_sha256: Option<String>,
+    /// File name of the output in the run's folder, of an encoded file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_name: Option<String>,
+    /// Number of the current settle Job; only rises.
+    pub run: i64,
+    /// Settle pods that failed, for the back-off.
+    pub failures: i64,
+    /// UID of the current settle pod; a termination message counts only from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_uid: Option<String>,
+    /// UIDs of the settle pods that were seen to end without a verdict.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ended_pods: Vec<String>,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Progress {
+    /// What the pod does now.
+    pub stage: String,
+    /// Percent of the frames that are encoded, such as `42%`.
+    pub percent: String,
+    /// Frames encoded.
+    pub frames: i64,
+    /// Frames in all.
+    pub total_frames: i64,
+    /// Frames a second over the last minute, a decimal string.
+    pub frames_per_second: String,
+    /// Seconds until the last frame is encoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta_seconds: Option<i64>,
+    /// The same, for people, such as 2h 14m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta: Option<String>,
+    /// Bits a second of the video encoded so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bit_rate: Option<i64>,
+    /// Projected size of the output in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub projected_size: Option<i64>,
+    /// When this was written, RFC 3339.
+    pub updated_at: String,
+}
+
+/// What is on the volume now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobResult {
+    /// Path of the AV1 file below the library's root.
+    pub path: String,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// Bytes by which it is smaller than the original.
+    pub bytes_saved: i64,
+    /// Path of the original in the trash, below the library's root.
+    pub original: String,
+    /// SHA-256 of the original, as it was when it went to the trash.
+    pub original_sha256: String,
+    /// Path of the receipt, below the library's root.
+    pub receipt: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_phases_are_left_by_no_transition() {
+        for from in Phase::ALL.into_iter().filter(|phase| phase.is_terminal()) {
+            assert!(Phase::ALL.into_iter().all(|to| !from.may_become(to)), "{from:?}");
+        }
+    }
+}

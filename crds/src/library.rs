@@ -1,0 +1,482 @@
+//! MediaLibrary: a folder of video files and how they are treated.
+
+#![allow(clippy::duplicated_attributes, reason = "the columns of a kind repeat the same keys")]
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Toleration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::quantity::{QuantityError, parse_bytes};
+use crate::settings::{
+    EncodeSection, ReplacementSection, SettingsSections, SizeGateSection, StreamsSection, VerifySection,
+};
+
+/// A library of video files on one volume, and how they are turned into AV1.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "av1.media",
+    version = "v1alpha1",
+    kind = "MediaLibrary",
+    plural = "medialibraries",
+    namespaced,
+    shortname = "mlib",
+    category = "av1",
+    status = "MediaLibraryStatus",
+    derive = "PartialEq",
+    doc = "A library of video files on one volume, and how they are turned into AV1.",
+    validation = ("size(self.metadata.name) <= 40", "the name of a MediaLibrary has at most 40 characters, because names of its jobs are made from it"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Files", type_ = "integer", json_path = ".status.files.total"),
+    printcolumn(name = "Done", type_ = "integer", json_path = ".status.files.done"),
+    printcolumn(name = "Pending", type_ = "integer", json_path = ".status.files.pending"),
+    printcolumn(name = "Encoding", type_ = "integer", json_path = ".status.jobs.encoding"),
+    printcolumn(name = "Saved", type_ = "string", json_path = ".status.saved"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Profile", type_ = "string", json_path = ".spec.encode.profile", priority = 1),
+    printcolumn(name = "Skipped", type_ = "integer", json_path = ".status.files.skipped", priority = 1),
+    printcolumn(name = "Failed", type_ = "integer", json_path = ".status.files.failed", priority = 1),
+    printcolumn(name = "Free", type_ = "string", json_path = ".status.storage.free", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+pub struct MediaLibrarySpec {
+    /// Where the files are.
+    pub volume: LibraryVolume,
+    /// Which files are looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<ScanSpec>,
+    /// How the video is encoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encode: Option<EncodeSection>,
+    /// Which streams are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams: Option<StreamsSection>,
+    /// How the output is checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<VerifySection>,
+    /// How small the output has to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_gate: Option<SizeGateSection>,
+    /// What happens to the original.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacement: Option<ReplacementSection>,
+    /// How much runs at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<ConcurrencySpec>,
+    /// How much space stays free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<StorageSpec>,
+    /// The pods that do the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<PodsSpec>,
+    /// What happens when a job fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_policy: Option<FailurePolicy>,
+    /// While true no job starts and running encodes stop, keeping what they finished. Default: false.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+impl MediaLibrarySpec {
+    /// The sections that a job may override.
+    #[must_use]
+    pub fn sections(&self) -> SettingsSections {
+        SettingsSections {
+            encode: self.encode.clone(),
+            streams: self.streams.clone(),
+            verify: self.verify.clone(),
+            size_gate: self.size_gate.clone(),
+            replacement: self.replacement.clone(),
+        }
+    }
+}
+
+/// Where the files are: exactly one kind of volume, and the folder in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = (
+    "(has(self.persistentVolumeClaim) ? 1 : 0) + (has(self.nfs) ? 1 : 0) + (has(self.hostPath) ? 1 : 0) == 1",
+    "spec.volume takes exactly one of persistentVolumeClaim, nfs and hostPath: remove the others"
+))]
+pub struct LibraryVolume {
+    /// A claim in the library's namespace; the documented way, NFS too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent_volume_claim: Option<ClaimVolume>,
+    /// An NFS export; needs a namespace whose Pod Security allows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nfs: Option<NfsVolume>,
+    /// A folder of one node, below a prefix that the operator was started with (`--allow-host-path`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_path: Option<HostPathVolume>,
+    /// Folder below the volume's root that is the library's root. Default: the volume's root.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = ("!self.startsWith('/')", "spec.volume.subPath is relative to the volume's root: remove the leading slash"))]
+    #[x_kube(validation = ("self.split('/').all(part, part != '..')", "spec.volume.subPath must stay below the volume's root: remove the .. from it"))]
+    pub sub_path: String,
+}
+
+/// A PersistentVolumeClaim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimVolume {
+    /// Its name, in the library's namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub claim_name: String,
+}
+
+/// An NFS export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NfsVolume {
+    /// Host name or address of the server.
+    #[schemars(length(min = 1))]
+    pub server: String,
+    /// Exported path.
+    #[schemars(length(min = 1))]
+    pub path: String,
+}
+
+/// A folder of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct HostPathVolume {
+    /// Absolute path on the node.
+    #[x_kube(validation = ("self.startsWith('/') && self.split('/').all(part, part != '..')", "spec.volume.hostPath.path is an absolute path without .."))]
+    #[schemars(length(max = 4096))]
+    pub path: String,
+    /// Name of the node that has it.
+    #[schemars(length(min = 1))]
+    pub node: String,
+}
+
+/// Which files are looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScanSpec {
+    /// Seconds from the end of one scan to the start of the next; at least ten times what a scan takes. Default: 60.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 604_800))]
+    pub interval_seconds: Option<u32>,
+    /// Files of this size or below are skipped. Default: 2Gi.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self.matches('^[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?$')", "scan.minSize is a whole number of bytes, or one with Ki, Mi, Gi or Ti: write 2Gi"))]
+    pub min_size: Option<String>,
+    /// A file must not have changed for this many seconds. Default: 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub stable_seconds: Option<u32>,
+    /// Extensions of files that are looked at, without the dot. Default: mkv, mp4, m4v, mov, avi, ts, m2ts, mpg, mpeg, wmv, webm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub extensions: Option<Vec<String>>,
+    /// Globs below the library's root; only files that match one are looked at. Default: everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(max = 1024)))]
+    #[x_kube(validation = ("self.all(g, !g.startsWith('/') && !('/' + g + '/').contains('/../'))", "scan.include takes globs below the library's root: no leading slash and no .."))]
+    pub include: Option<Vec<String>>,
+    /// Globs of files that are left out, besides dot folders, @eaDir, #recycle, #snapshot, .snapshot, .zfs and lost+found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(max = 1024)))]
+    #[x_kube(validation = ("self.all(g, !g.startsWith('/') && !('/' + g + '/').contains('/../'))", "scan.exclude takes globs below the library's root: no leading slash and no .."))]
+    pub exclude: Option<Vec<String>>,
+    /// Which candidates come first. Default: LargestFirst.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<ScanOrder>,
+    /// What happens to a file that has more than one name. Default: Skip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hard_links: Option<HardLinks>,
+}
+
+/// Extensions that are looked at unless `scan.extensions` says otherwise.
+pub const EXTENSIONS: [&str; 11] = ["mkv", "mp4", "m4v", "mov", "avi", "ts", "m2ts", "mpg", "mpeg", "wmv", "webm"];
+
+/// Which candidates come first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ScanOrder {
+    /// By size, the largest first.
+    #[default]
+    LargestFirst,
+    /// By modification time, the oldest first.
+    OldestFirst,
+    /// By modification time, the newest first.
+    NewestFirst,
+    /// By path.
+    Path,
+}
+
+/// What happens to a file that has more than one name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum HardLinks {
+    /// It is left alone (a torrent that is being seeded).
+    #[default]
+    Skip,
+    /// It is encoded; the other names keep the original.
+    Encode,
+}
+
+/// The effective scan rules, with every default filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScanRules {
+    /// Seconds from the end of one scan to the start of the next.
+    pub interval_seconds: u32,
+    /// Bytes; files of this size or below are skipped.
+    pub min_size: u64,
+    /// Seconds that a file must not have changed.
+    pub stable_seconds: u32,
+    /// Lower-case extensions without the dot.
+    pub extensions: Vec<String>,
+    /// Globs; empty means everything.
+    pub include: Vec<String>,
+    /// Globs of what is left out.
+    pub exclude: Vec<String>,
+    /// Which candidates come first.
+    pub order: ScanOrder,
+    /// What happens to files with more than one name.
+    pub hard_links: HardLinks,
+}
+
+impl ScanRules {
+    /// `spec` over the defaults.
+    ///
+    /// # Errors
+    /// [`QuantityError::Size`] when `minSize` is not a size.
+    pub fn resolve(spec: Option<&ScanSpec>) -> Result<Self, QuantityError> {
+        let spec = spec.cloned().unwrap_or_default();
+        Ok(Self {
+            interval_seconds: spec.interval_seconds.unwrap_or(60),
+            min_size: parse_bytes(spec.min_size.as_deref().unwrap_or("2Gi"))?,
+            stable_seconds: spec.stable_seconds.unwrap_or(10),
+            extensions: spec.extensions.map_or_else(
+                || EXTENSIONS.map(str::to_owned).to_vec(),
+                |list| list.iter().map(|e| e.trim_start_matches('.').to_lowercase()).collect(),
+            ),
+            include: spec.include.unwrap_or_default(),
+            exclude: spec.exclude.unwrap_or_default(),
+            order: spec.order.unwrap_or_default(),
+            hard_links: spec.hard_links.unwrap_or_default(),
+        })
+    }
+}
+
+/// How much runs at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ConcurrencySpec {
+    /// Encodes at once; a settling job holds no slot, but at most one more output than this waits unsettled. Default: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_jobs: Option<u32>,
+    /// EncodeJobs that wait in the queue at most. Default: 20.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub queue_depth: Option<u32>,
+}
+
+/// How much space stays free.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StorageSpec {
+    /// No job starts unless this percentage of the volume, and twice the size of the source, is free. Default: 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 90))]
+    pub min_free_percent: Option<u32>,
+}
+
+/// The pods that do the work.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PodsSpec {
+    /// Whole CPUs of one encode pod, or Auto: all whole CPUs that the smallest suitable node can give. Default: Auto.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("type(self) == int ? self >= 1 : self == 'Auto' || self.matches('^[1-9][0-9]*$')", "pods.cpus is Auto or a whole number of CPUs: fractions such as 1500m cannot be pinned, write 1 or 2"))]
+    #[schemars(extend("multipleOf" = 1))]
+    pub cpus: Option<IntOrString>,
+    /// Memory of one encode pod, such as 8Gi, or Auto: by the size of the picture and the number of workers. Default: Auto.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self.matches('^(Auto|[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?)$')", "pods.memory is Auto or a size: write 8Gi"))]
+    pub memory: Option<String>,
+    /// Encoder processes at once in one pod; 0 takes it from the plan. Default: 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 512))]
+    pub workers: Option<u32>,
+    /// Labels that a node must have to run encode pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_selector: Option<BTreeMap<String, String>>,
+    /// Taints that all pods of the library tolerate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerations: Option<Vec<Toleration>>,
+    /// User that the pods run as; it must own the files. Default: the owner of the library's files. Never 0 unless the operator allows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub run_as_user: Option<i64>,
+    /// Group that the pods run as. Default: the group of the library's files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub run_as_group: Option<i64>,
+}
+
+/// What happens when a job fails.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FailurePolicy {
+    /// Failures after which a job is given up; lost pods do not count. Default: 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub max_attempts: Option<u32>,
+}
+
+/// What the operator knows about a library.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MediaLibraryStatus {
+    /// Generation of the spec that this status is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// StorageReady, CatalogReady, Encoding, Degraded, Ready.
+    pub conditions: Vec<Condition>,
+    /// Counts of files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<FileCounts>,
+    /// Skipped files by reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped_by_reason: BTreeMap<String, i64>,
+    /// Counts of bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<ByteCounts>,
+    /// Bytes saved so far, for people, such as 1.4 TiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved: Option<String>,
+    /// Live jobs by what they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<JobCounts>,
+    /// The volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<StorageStatus>,
+    /// The last scan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_scan: Option<ScanStatus>,
+    /// Number of prepare Jobs made so far.
+    pub prepare_runs: i64,
+    /// Prepare Jobs that failed since the last that did not, for the back-off.
+    pub prepare_failures: i64,
+}
+
+/// Counts of files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FileCounts {
+    /// Files with one of the extensions.
+    pub total: i64,
+    /// Worth encoding, or done by us.
+    pub eligible: i64,
+    /// Replaced by us.
+    pub done: i64,
+    /// AV1 already, not by us.
+    pub already_av1: i64,
+    /// Passed over, besides the other groups here.
+    pub skipped: i64,
+    /// Encoded but not smaller.
+    pub rejected: i64,
+    /// Given up.
+    pub failed: i64,
+    /// Worth encoding and not done yet.
+    pub pending: i64,
+    /// Not readable by ffprobe.
+    pub unreadable: i64,
+    /// Whether the first walk of the whole tree has ended; counts before that are of what was seen so far.
+    pub complete: bool,
+}
+
+/// Counts of bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ByteCounts {
+    /// Of all files seen.
+    pub scanned: i64,
+    /// Of replaced files, before.
+    pub replaced_before: i64,
+    /// Of replaced files, after.
+    pub replaced_after: i64,
+    /// Difference of the two: what is saved once the trash is empty.
+    pub freed: i64,
+    /// Of originals in the trash.
+    pub in_trash: i64,
+}
+
+/// Live jobs by what they do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobCounts {
+    /// Waiting.
+    pub queued: i64,
+    /// With an encode pod.
+    pub encoding: i64,
+    /// With a settle pod.
+    pub settling: i64,
+}
+
+/// The volume, as prepare and the catalog found it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StorageStatus {
+    /// Random id written on the volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_id: Option<String>,
+    /// User and group that the library's pods run as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_user: Option<i64>,
+    /// Group that the library's pods run as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_group: Option<i64>,
+    /// How files are swapped in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swap: Option<SwapMethod>,
+    /// Digest of the volume and users in the spec that were prepared; none while a prepare is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepared_for: Option<String>,
+    /// When the volume was prepared, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepared_at: Option<String>,
+    /// The node that holds a ReadWriteOnce volume; all pods of the library go there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Free bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<i64>,
+    /// Size in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_bytes: Option<i64>,
+    /// Free space, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free: Option<String>,
+    /// What the volume can and cannot do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How a file is swapped in, from the safest to the least safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SwapMethod {
+    /// renameat2 with RENAME_EXCHANGE: both names change at one instant.
+    Exchange,
+    /// The original is hard-linked into the trash, then the replacement is renamed over it.
+    Link,
+    /// Two renames with a journal; for an instant the name is empty.
+    TwoRenames,
+}
+
+/// The last scan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ScanStatus {
+    /// When it ended, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_millis: i64,
+}

@@ -1,0 +1,41 @@
+//! Where things lie: mount points in the agent's pods and the layout of `.av1/` on the volume.
+
+/// Mount point of the library's root in catalog, encode and settle pods.
+pub const LIBRARY: &str = "/library";
+/// Mount point of the whole volume in prepare pods; the library is below it at `spec.volume.subPath`.
+pub const VOLUME: &str = "/volume";
+/// Mount point of one run's own work folder in encode pods.
+pub const WORK: &str = "/work";
+/// Mount point of `.av1/catalog` in catalog pods.
+pub const CATALOG: &str = "/catalog";
+/// Mount point of `.av1` in the encode pod's init container.
+pub const STATE_ROOT: &str = "/av1";
+
+/// Folder at a library's root that holds everything that is ours.
+pub const AV1_DIR: &str = ".av1";
+/// Identity of the volume, below [`AV1_DIR`].
+pub const VOLUME_FILE: &str = "volume.json";
+/// The catalog's index and heartbeat, below [`AV1_DIR`].
+pub const CATALOG_DIR: &str = "catalog";
+/// Work folders `<job uid>/<run>`, below [`AV1_DIR`].
+pub const WORK_DIR: &str = "work";
+/// Claims on paths, below [`AV1_DIR`].
+pub const CLAIMS_DIR: &str = "state/claims";
+/// Journals of settling jobs, below [`AV1_DIR`].
+pub const JOURNAL_DIR: &str = "state/journal";
+/// Receipts by path, below [`AV1_DIR`].
+pub const RECEIPTS_DIR: &str = "state/receipts";
+/// Originals `<job uid>/`, below [`AV1_DIR`].
+pub const TRASH_DIR: &str = "trash";
+/// Empty files in [`AV1_DIR`] that keep media servers out.
+pub const KEEP_OUT_FILES: [&str; 3] = [".ignore", ".plexignore", ".nomedia"];
+
+/// The encoded file in a run's work folder; its extension is the target's.
+pub const OUTPUT_STEM: &str = "out";
+/// The full report in a run's work folder.
+pub const REPORT_FILE: &str = "report.json";
+
+/// Suffix of the marker that keeps a file from being encoded: `NAME.EXT.av1skip`, or `.av1skip` for a folder.
+pub const SKIP_SUFFIX: &str = ".av1skip";
+/// Suffix of the sidecar that says why a file was not encoded: `NAME.EXT.why.txt`.
+pub const WHY_SUFFIX: &str = ".why.txt";

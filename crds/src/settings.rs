@@ -1,0 +1,236 @@
+//! How a file is treated: the sections that a library and a job share, and what they come to together.
+//!
+//! Sections hold only what somebody wrote (every field is optional); [`Settings::resolve`] lays a job's sections over its
+//! library's and fills the rest with the defaults, which stand here and nowhere else.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::quantity::{QuantityError, parse_seconds};
+
+/// Default of `verify.durationToleranceMillis`.
+pub const DURATION_TOLERANCE_MILLIS: u32 = 1_000;
+/// Default of `sizeGate.maxPercent`.
+pub const MAX_PERCENT: u32 = 90;
+/// Default of `replacement.trashRetention`.
+pub const TRASH_RETENTION: &str = "168h";
+
+/// What the encode aims at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Profile {
+    /// CRF and preset by the height of the picture, for results that look like the source.
+    #[default]
+    QualityFirst,
+}
+
+/// How much time an encode may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Tier {
+    /// The profile's own preset.
+    #[default]
+    High,
+    /// One preset slower.
+    VeryHigh,
+}
+
+/// When sidecars `NAME.EXT.why.txt` are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WhySidecars {
+    /// For files that a job decided on.
+    #[default]
+    Jobs,
+    /// Never.
+    Off,
+}
+
+/// Modification time of the replacement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ModifiedTime {
+    /// The time of the swap, so that media servers look at the file again.
+    #[default]
+    Now,
+    /// The original's.
+    Original,
+}
+
+/// Values that override the profile's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EncodeOverrides {
+    /// Constant rate factor, 1 to 63; lower is better and larger. Default: the profile's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 63))]
+    pub crf: Option<u32>,
+    /// SVT-AV1 preset, 0 to 13; lower is slower and smaller. Default: the profile's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 13))]
+    pub preset: Option<u32>,
+}
+
+/// How the video is encoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EncodeSection {
+    /// What the encode aims at. Default: QualityFirst.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// How much time it may take. Default: High.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
+    /// Values that override the profile's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<EncodeOverrides>,
+}
+
+/// Which streams are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamsSection {
+    /// Audio and subtitle tracks in these languages are dropped, by primary language tag: `ru` matches rus and ru-RU.
+    /// Default: none. A file whose default and original audio tracks would all go is skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), inner(length(max = 64)))]
+    #[x_kube(validation = ("self.all(l, l.matches('^[a-zA-Z]{2,3}$'))", "streams.dropLanguages takes primary language tags of two or three letters: write ru or rus, not ru-RU"))]
+    pub drop_languages: Option<Vec<String>>,
+}
+
+/// How the output is checked before it may replace anything. The whole output is always decoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifySection {
+    /// Largest difference of duration between source and output, for the file and for each stream, in milliseconds. Default: 1000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 60_000))]
+    pub duration_tolerance_millis: Option<u32>,
+}
+
+/// How small the output has to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SizeGateSection {
+    /// The output must be smaller than this percentage of the source, whole file against whole file. Default: 90.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub max_percent: Option<u32>,
+}
+
+/// What happens to the original.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplacementSection {
+    /// How long the original stays in the trash, such as 168h. Default: 168h.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self.matches('^([0-9]+(h|m|s))+$')", "replacement.trashRetention is a duration in hours, minutes and seconds: write 168h"))]
+    pub trash_retention: Option<String>,
+    /// Modification time of the replacement. Default: Now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modified_time: Option<ModifiedTime>,
+    /// When a sidecar `NAME.EXT.why.txt` is written. Default: Jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why_sidecars: Option<WhySidecars>,
+}
+
+/// The sections that a library and a job share.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SettingsSections {
+    /// How the video is encoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encode: Option<EncodeSection>,
+    /// Which streams are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub streams: Option<StreamsSection>,
+    /// How the output is checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<VerifySection>,
+    /// How small the output has to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_gate: Option<SizeGateSection>,
+    /// What happens to the original.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replacement: Option<ReplacementSection>,
+}
+
+/// Every effective value for one file; frozen in a job's status when its encode starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// What the encode aims at.
+    pub profile: Profile,
+    /// How much time it may take.
+    pub tier: Tier,
+    /// Override of the profile's constant rate factor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crf: Option<u32>,
+    /// Override of the profile's preset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<u32>,
+    /// Languages of audio and subtitle tracks that are dropped, lower case.
+    pub drop_languages: Vec<String>,
+    /// Largest difference of duration, in milliseconds.
+    pub duration_tolerance_millis: u32,
+    /// The output must be smaller than this percentage of the source.
+    pub max_percent: u32,
+    /// Seconds that the original stays in the trash.
+    pub trash_retention_seconds: u64,
+    /// Modification time of the replacement.
+    pub modified_time: ModifiedTime,
+    /// When a sidecar is written.
+    pub why_sidecars: WhySidecars,
+}
+
+impl Settings {
+    /// The effective values of `job` over `library` over the defaults.
+    ///
+    /// # Errors
+    /// [`QuantityError::Duration`] when `trashRetention` is not a duration.
+    pub fn resolve(library: &SettingsSections, job: &SettingsSections) -> Result<Self, QuantityError> {
+        macro_rules! pick {
+            ($($field:ident).+) => { pick_section!(job, $($field).+).or_else(|| pick_section!(library, $($field).+)) };
+        }
+        macro_rules! pick_section {
+            ($from:ident, $section:ident . $field:ident) => {
+                $from.$section.as_ref().and_then(|s| s.$field.clone())
+            };
+            ($from:ident, $section:ident . $inner:ident . $field:ident) => {
+                $from.$section.as_ref().and_then(|s| s.$inner.as_ref()).and_then(|i| i.$field.clone())
+            };
+        }
+        let retention = pick!(replacement.trash_retention).unwrap_or_else(|| TRASH_RETENTION.to_owned());
+        Ok(Self {
+            profile: pick!(encode.profile).unwrap_or_default(),
+            tier: pick!(encode.tier).unwrap_or_default(),
+            crf: pick!(encode.overrides.crf),
+            preset: pick!(encode.overrides.preset),
+            drop_languages: pick!(streams.drop_languages)
+                .unwrap_or_default()
+                .iter()
+                .map(|tag| tag.to_lowercase())
+                .collect(),
+            duration_tolerance_millis: pick!(verify.duration_tolerance_millis).unwrap_or(DURATION_TOLERANCE_MILLIS),
+            max_percent: pick!(size_gate.max_percent).unwrap_or(MAX_PERCENT),
+            trash_retention_seconds: parse_seconds(&retention)?,
+            modified_time: pick!(replacement.modified_time).unwrap_or_default(),
+            why_sidecars: pick!(replacement.why_sidecars).unwrap_or_default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jobs_value_wins_over_the_librarys_and_that_over_the_default() {
+        let library: SettingsSections = serde_json::from_str(
+            r#"{"sizeGate":{"maxPercent":80},"streams":{"dropLanguages":["RU"]},"encode":{"overrides":{"crf":30}}}"#,
+        )
+        .unwrap();
+        let job: SettingsSections = serde_json::from_str(r#"{"encode":{"overrides":{"crf":20}}}"#).unwrap();
+        let settings = Settings::resolve(&library, &job).unwrap();
+        assert_eq!((settings.max_percent, settings.crf, settings.preset), (80, Some(20), None));
+        assert_eq!(settings.drop_languages, ["ru"]);
+        assert_eq!(settings.trash_retention_seconds, 604_800);
+    }
+}

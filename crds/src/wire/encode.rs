@@ -1,0 +1,292 @@
+//! The encode role: its task, progress page, result and report. The page is `GET /progress` on [`crate::AGENT_PORT`], with
+//! `/healthz` and `/metrics` beside it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{FileIdentity, JobId, LibraryId};
+use crate::library::ScanRules;
+use crate::settings::Settings;
+
+/// What an encode pod, and its init container (`workdir`), are to do. The library is mounted read-only at
+/// [`crate::paths::LIBRARY`], the run's own folder at [`crate::paths::WORK`]; the init container has `.av1` at
+/// [`crate::paths::STATE_ROOT`] instead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EncodeTask {
+    /// The library.
+    pub library: LibraryId,
+    /// The job; its folder is `.av1/work/<uid>/<run>`.
+    pub job: JobId,
+    /// Id that the volume must have.
+    pub volume_id: String,
+    /// Path of the file below the library's root.
+    pub path: String,
+    /// Effective settings.
+    pub settings: Settings,
+    /// Scan rules; the gates are judged again in the encode pod.
+    pub scan: ScanRules,
+    /// Encoder processes at once; 0 takes it from the plan.
+    pub workers: u32,
+    /// The latest earlier run of this job whose pod has ended; the init container takes its work folder over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub take_over_run: Option<i64>,
+}
+
+/// Result of the init container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkdirResult {
+    /// Free bytes on the volume.
+    pub free_bytes: u64,
+    /// Whether an earlier run's folder was taken over.
+    pub taken_over: bool,
+}
+
+/// CPUs, as a pod saw them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Pinning {
+    /// The CPUs it may run on, such as `8-15`.
+    pub cpus: String,
+    /// Whether they are its own: as many as the whole-CPU limit, fewer than the node has or all of them reserved, and no CFS quota.
+    pub exclusive: bool,
+    /// Model name of the CPU.
+    pub cpu_model: String,
+    /// Number of L3 cache domains that they span.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_domains: Option<u32>,
+}
+
+/// The source in a few fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MediaSummary {
+    /// Container, as ffprobe names it.
+    pub container: String,
+    /// Codec of the main video.
+    pub codec: String,
+    /// Pixel format of the main video.
+    pub pixel_format: String,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Frames a second, as a fraction such as `24000/1001`.
+    pub frame_rate: String,
+    /// Duration in seconds, a decimal string.
+    pub duration_seconds: String,
+    /// Decoded frames; 0 until they are counted.
+    pub frames: u64,
+    /// Bits a second of the whole file.
+    pub bit_rate: u64,
+    /// Number of audio tracks.
+    pub audio: u32,
+    /// Number of subtitle tracks.
+    pub subtitles: u32,
+}
+
+/// How a file is encoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EncodePlan {
+    /// `Av1an`.
+    pub engine: String,
+    /// `SvtAv1`.
+    pub encoder: String,
+    /// As the encoder prints it.
+    pub encoder_version: String,
+    /// Preset.
+    pub preset: u32,
+    /// Constant rate factor.
+    pub crf: u32,
+    /// Encoder processes at once.
+    pub workers: u32,
+    /// Threads of each (of SVT-AV1 the level of parallelism).
+    pub threads_per_worker: u32,
+    /// Scenes that are encoded apart; 0 until they are known.
+    pub chunks: u32,
+    /// Tracks that are left out, each in words.
+    pub dropped: Vec<String>,
+}
+
+/// One check of the output.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Check {
+    /// Name, `UpperCamelCase`, such as `FrameCount`.
+    pub name: String,
+    /// Whether it passed.
+    pub passed: bool,
+    /// What was expected.
+    pub expected: String,
+    /// What was measured.
+    pub measured: String,
+}
+
+/// Size of the output against the source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SizeGateResult {
+    /// Size of the source in bytes.
+    pub input_bytes: u64,
+    /// Size of the output in bytes.
+    pub output_bytes: u64,
+    /// Output in percent of the source, rounded up.
+    pub percent: u32,
+    /// The output must be smaller than this.
+    pub max_percent: u32,
+    /// Whether it is.
+    pub passed: bool,
+}
+
+/// What the encode pod does now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Looks at the source and decides.
+    #[default]
+    Probing,
+    /// Decodes the source once, to count frames and take their times.
+    Analysing,
+    /// Finds scenes.
+    SplittingScenes,
+    /// Encodes.
+    Encoding,
+    /// Puts video and the other streams together.
+    Muxing,
+    /// Checks the output.
+    Verifying,
+    /// Has a verdict.
+    Finished,
+}
+
+impl Stage {
+    /// The name that users see.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Probing => "Probing",
+            Self::Analysing => "Analysing",
+            Self::SplittingScenes => "SplittingScenes",
+            Self::Encoding => "Encoding",
+            Self::Muxing => "Muxing",
+            Self::Verifying => "Verifying",
+            Self::Finished => "Finished",
+        }
+    }
+}
+
+/// The progress page.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EncodeProgress {
+    /// UID of the EncodeJob.
+    pub job_uid: String,
+    /// Number of the run.
+    pub run: i64,
+    /// What the pod does now.
+    pub stage: Stage,
+    /// Frames encoded: of finished chunks and in flight.
+    pub frames: u64,
+    /// Frames in all; 0 until they are counted.
+    pub total_frames: u64,
+    /// Frames a second over the last minute.
+    pub frames_per_second: f64,
+    /// Seconds until the last frame is encoded.
+    pub eta_seconds: Option<u64>,
+    /// Bits a second of the video in finished chunks.
+    pub bit_rate: Option<u64>,
+    /// Projected size of the output in bytes.
+    pub projected_size: Option<u64>,
+    /// Finished chunks.
+    pub chunks_done: u32,
+    /// Finished chunks that an earlier run left.
+    pub chunks_resumed: u32,
+    /// Chunks in all.
+    pub chunks: u32,
+    /// CPUs, as the pod sees them.
+    pub pinning: Pinning,
+    /// Identity of the source, once taken; a job that is given up later is recorded under it.
+    pub source: Option<FileIdentity>,
+    /// The source, once probed.
+    pub media: Option<MediaSummary>,
+    /// The plan, once made.
+    pub plan: Option<EncodePlan>,
+    /// Milliseconds since 1970 when these figures were taken.
+    pub timestamp_unix_ms: i64,
+}
+
+/// What an encode came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EncodeVerdict {
+    /// A verified, smaller output waits in the work folder.
+    Encoded,
+    /// The output is not worth it.
+    Rejected,
+    /// The file is not to be encoded.
+    Skipped,
+    /// The output did not pass its checks; final.
+    Failed,
+}
+
+/// The output in the work folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputFile {
+    /// File name in the run's folder.
+    pub name: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+/// Result of an encode pod.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EncodeResult {
+    /// What it came to.
+    pub verdict: EncodeVerdict,
+    /// One of [`crate::reasons`].
+    pub reason: String,
+    /// What happened, with the figures.
+    pub message: String,
+    /// Identity of the source that was encoded or judged.
+    pub source: Option<FileIdentity>,
+    /// The output, when the verdict is `Encoded`.
+    pub output: Option<OutputFile>,
+    /// SHA-256 of the whole report in the work folder.
+    pub report_sha256: Option<String>,
+    /// Size against the source, when there was an output.
+    pub size_gate: Option<SizeGateResult>,
+    /// CPUs, as the pod saw them.
+    pub pinning: Pinning,
+    /// Frames encoded.
+    pub frames: u64,
+    /// Seconds spent encoding in this run.
+    pub encode_seconds: f64,
+    /// Chunks taken over from earlier runs.
+    pub chunks_resumed: u32,
+}
+
+/// The whole report, `report.json` in the work folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EncodeReport {
+    /// The result, as in the termination message but for its own hash.
+    pub result: EncodeResult,
+    /// The source.
+    pub media: Option<MediaSummary>,
+    /// The plan.
+    pub plan: Option<EncodePlan>,
+    /// Every check.
+    pub checks: Vec<Check>,
+    /// Effective settings.
+    pub settings: Settings,
+    /// Versions of the tools, by name.
+    pub versions: BTreeMap<String, String>,
+    /// Argument vectors of the commands that made the output, by step.
+    pub commands: BTreeMap<String, Vec<String>>,
+}

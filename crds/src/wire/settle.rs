@@ -1,0 +1,81 @@
+//! The settle role: the only one that changes the library. It acts on its arguments alone.
+
+use serde::{Deserialize, Serialize};
+
+use super::{EncodeVerdict, FileIdentity, JobId, LibraryId, OutputFile, SizeGateResult};
+use crate::library::SwapMethod;
+use crate::settings::Settings;
+
+/// What a settle pod is to do. The library is mounted read-write at [`crate::paths::LIBRARY`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettleTask {
+    /// The library.
+    pub library: LibraryId,
+    /// The job; `run` is the run of the encode whose outcome this is.
+    pub job: JobId,
+    /// Id that the volume must have.
+    pub volume_id: String,
+    /// Path of the file below the library's root.
+    pub path: String,
+    /// Identity of the source as planned.
+    pub source: FileIdentity,
+    /// What the encode came to.
+    pub verdict: EncodeVerdict,
+    /// One of [`crate::reasons`].
+    pub reason: String,
+    /// What happened, with the figures; goes into receipt and sidecar.
+    pub message: String,
+    /// The output, when the verdict is `Encoded`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<OutputFile>,
+    /// SHA-256 of the report in the work folder, which goes into the receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_sha256: Option<String>,
+    /// Size against the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_gate: Option<SizeGateResult>,
+    /// Effective settings.
+    pub settings: Settings,
+    /// How files are swapped in on this volume.
+    pub swap: SwapMethod,
+    /// UIDs of pods that were seen to end; a claim that one of them left is taken over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub takeover_from: Vec<String>,
+}
+
+/// What became of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SettleVerdict {
+    /// The verified output is in place, the original in the trash.
+    Replaced,
+    /// Markers and receipt are written; the file is untouched.
+    Recorded,
+    /// The file is not the one that was encoded; nothing was changed.
+    SourceChanged,
+}
+
+/// Result of a settle pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettleResult {
+    /// What became of the file.
+    pub verdict: SettleVerdict,
+    /// What happened, with the figures.
+    pub message: String,
+    /// Path of the receipt below the library's root.
+    pub receipt: String,
+    /// Path of the original in the trash below the library's root, when it was replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<String>,
+    /// SHA-256 of the original.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_sha256: Option<String>,
+    /// Size of the original in bytes.
+    pub bytes_before: u64,
+    /// Size of what is there now in bytes.
+    pub bytes_after: u64,
+    /// What could not be kept (mode, group, ACL, extended attributes), in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_kept: Vec<String>,
+}
