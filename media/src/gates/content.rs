@@ -1,0 +1,140 @@
+//! Gates over container and streams, as ffprobe tells them.
+
+use av1_crds::reasons;
+use av1_crds::wire::FileState;
+
+use super::{Content, Facts, Rules, Verdict};
+use crate::probe::Stream;
+use crate::streams::{Refusal, plan_streams};
+
+/// Extensions and whether the container by that name is Matroska; all others wait for a later release.
+const EXTENSIONS: [(&str, bool); 3] = [("mkv", true), ("mp4", false), ("m4v", false)];
+
+pub(super) fn unreadable(facts: &Facts, _: &Rules) -> Option<Verdict> {
+    match facts.content.as_ref()? {
+        Content::Read(_) => None,
+        Content::Unreadable(why) => {
+            Some(Verdict::new(FileState::Unreadable, reasons::UNREADABLE, format!("ffprobe cannot read it: {why}")))
+        }
+        Content::Closed(why) => {
+            Some(Verdict::new(FileState::Unreadable, reasons::UNREADABLE, format!("it cannot be opened: {why}")))
+        }
+        Content::NotProbed(why) => {
+            Some(Verdict::skipped(reasons::IO_ERROR, format!("ffprobe could not be asked: {why}; tried again")))
+        }
+    }
+}
+
+pub(super) fn no_video(facts: &Facts, _: &Rules) -> Option<Verdict> {
+    let probe = facts.probe()?;
+    if probe.main_video().is_some() {
+        return None;
+    }
+    let pictures = probe.of("video").count();
+    Some(Verdict::skipped(
+        reasons::NO_VIDEO,
+        format!("no video among its streams ({} in all, attached pictures: {pictures})", probe.streams.len()),
+    ))
+}
+
+pub(super) fn already_av1(facts: &Facts, _: &Rules) -> Option<Verdict> {
+    let video = facts.video()?;
+    (video.codec_name == "av1").then(|| Verdict::new(FileState::AlreadyAv1, reasons::ALREADY_AV1, describe(video)))
+}
+
+/// Only Matroska in `.mkv` and MP4 in `.mp4` or `.m4v` are handled, by content and by name.
+pub(super) fn container_change(facts: &Facts, rules: &Rules) -> Option<Verdict> {
+    if let Some(verdict) = refused(facts, rules, |reason| reason == reasons::CONTAINER_CHANGE) {
+        return Some(verdict);
+    }
+    let probe = facts.probe()?;
+    let name = facts.path.rsplit('/').next().unwrap_or_default();
+    let extension = name.rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_lowercase());
+    match EXTENSIONS.iter().find(|(known, _)| *known == extension) {
+        Some((_, matroska)) if *matroska == probe.is_matroska() => None,
+        Some(_) => Some(Verdict::skipped(
+            reasons::CONTAINER_CHANGE,
+            format!(
+                "the name ends in .{extension}, but the content is {}: give it the name of its content",
+                probe.format.format_name
+            ),
+        )),
+        None => Some(Verdict::skipped(
+            reasons::CONTAINER_CHANGE,
+            format!("files named .{extension} would need another container; only .mkv, .mp4 and .m4v are handled"),
+        )),
+    }
+}
+
+pub(super) fn closed_captions(facts: &Facts, _: &Rules) -> Option<Verdict> {
+    (facts.video()?.closed_captions != 0)
+        .then(|| Verdict::skipped(reasons::CLOSED_CAPTIONS, "closed captions ride in the video and would be lost"))
+}
+
+pub(super) fn several_video_streams(facts: &Facts, _: &Rules) -> Option<Verdict> {
+    let number = facts.probe()?.videos().count();
+    (number > 1).then(|| {
+        Verdict::skipped(reasons::SEVERAL_VIDEO_STREAMS, format!("{number} video streams, all but one would be lost"))
+    })
+}
+
+pub(super) fn data_streams(facts: &Facts, rules: &Rules) -> Option<Verdict> {
+    refused(facts, rules, |reason| reason == reasons::DATA_STREAMS)
+}
+
+/// Whatever else keeps a stream from being carried unchanged.
+pub(super) fn streams(facts: &Facts, rules: &Rules) -> Option<Verdict> {
+    refused(facts, rules, |_| true)
+}
+
+/// The main video is encrypted, or the image knows no decoder for it.
+pub(super) fn cannot_decode(facts: &Facts, _: &Rules) -> Option<Verdict> {
+    let video = facts.video()?;
+    let why = if video.codec_tag_string.starts_with("enc")
+        || video.side_data.iter().any(|kind| kind.starts_with("Encryption"))
+    {
+        "the video is encrypted".to_owned()
+    } else if !is_decodable(video) {
+        format!(
+            "the image cannot decode the video (codec {}, tag {})",
+            known(&video.codec_name),
+            known(&video.codec_tag_string)
+        )
+    } else {
+        return None;
+    };
+    Some(Verdict::skipped(reasons::CANNOT_DECODE, why))
+}
+
+/// Whether ffprobe could decode enough of the stream to tell its pictures' format.
+pub(super) fn is_decodable(video: &Stream) -> bool {
+    let format = video.pix_fmt.as_deref().is_some_and(|format| format != "unknown" && format != "none");
+    format
+        && !video.codec_name.is_empty()
+        && video.codec_name != "unknown"
+        && video.width.is_some_and(|w| w > 0)
+        && video.height.is_some_and(|h| h > 0)
+}
+
+/// The video in a few words, such as `h264 High, 1920x1080, yuv420p, 24000/1001 frames/s`.
+pub(super) fn describe(video: &Stream) -> String {
+    let mut words = vec![match &video.profile {
+        Some(profile) => format!("{} {profile}", known(&video.codec_name)),
+        None => known(&video.codec_name).to_owned(),
+    }];
+    if let (Some(width), Some(height)) = (video.width, video.height) {
+        words.push(format!("{width}x{height}"));
+    }
+    words.extend(video.pix_fmt.clone());
+    words.extend(video.avg_frame_rate.map(|rate| format!("{rate} frames/s")));
+    words.join(", ")
+}
+
+fn known(text: &str) -> &str {
+    if text.is_empty() { "unknown" } else { text }
+}
+
+fn refused(facts: &Facts, rules: &Rules, wanted: fn(&str) -> bool) -> Option<Verdict> {
+    let Refusal { reason, message } = plan_streams(facts.probe()?, &rules.settings).err()?;
+    wanted(reason).then(|| Verdict::skipped(reason, message))
+}

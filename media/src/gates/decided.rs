@@ -1,0 +1,112 @@
+//! Gates over what was decided before: receipts, by path or by fingerprint (a renamed file is still the same).
+
+use av1_crds::reasons::{self, Standing};
+use av1_crds::wire::{EncodeVerdict, FileIdentity, FileState};
+
+use super::{Facts, Rules, Verdict};
+use crate::identity::same_content;
+use crate::receipt::{Receipt, settings_digest};
+
+/// Reasons of an encode pod that this chain judges afresh, because they are not about the content of the file.
+const JUDGED_AFRESH: [&str; 6] = [
+    reasons::SKIP_MARKER,
+    reasons::TOO_SMALL,
+    reasons::HARD_LINKED,
+    reasons::OTHER_OWNER,
+    reasons::NOT_REGULAR,
+    reasons::NOT_FOUND,
+];
+
+/// What a gate needs of a receipt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Path below the library's root, at that time.
+    pub path: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// What the encode came to.
+    pub verdict: EncodeVerdict,
+    /// One of [`av1_crds::reasons`].
+    pub reason: String,
+    /// What happened, with the figures.
+    pub message: String,
+    /// The file that was judged.
+    pub source: FileIdentity,
+    /// The file that replaced it.
+    pub result: Option<FileIdentity>,
+    /// Digest of the settings that decided.
+    pub settings_digest: String,
+}
+
+impl Decision {
+    /// Whether it is about a file of this size, as source or as result.
+    #[must_use]
+    pub fn is_about_size(&self, size: u64) -> bool {
+        self.source.size == size || self.result.as_ref().is_some_and(|result| result.size == size)
+    }
+}
+
+impl From<&Receipt> for Decision {
+    fn from(receipt: &Receipt) -> Self {
+        Self {
+            path: receipt.path.clone(),
+            at: receipt.at.clone(),
+            verdict: receipt.verdict,
+            reason: receipt.reason.clone(),
+            message: receipt.message.clone(),
+            source: receipt.source.clone(),
+            result: receipt.result.clone(),
+            settings_digest: receipt.settings_digest.clone(),
+        }
+    }
+}
+
+/// The file is the unchanged result of one of our encodes.
+pub(super) fn already_done(facts: &Facts, _: &Rules) -> Option<Verdict> {
+    let (decisions, identity) = (facts.decisions.as_ref()?, facts.identity.as_ref()?);
+    let done = decisions
+        .iter()
+        .find(|decision| decision.result.as_ref().is_some_and(|result| same_content(result, identity)))?;
+    let message = format!("replaced on {}: {} bytes before, {} bytes now", done.at, done.source.size, identity.size);
+    Some(Verdict {
+        size_before: Some(done.source.size),
+        ..Verdict::new(FileState::Done, reasons::ALREADY_DONE, message)
+    })
+}
+
+/// The newest decision about this very file still stands.
+pub(super) fn decided_before(facts: &Facts, rules: &Rules) -> Option<Verdict> {
+    let (decisions, identity) = (facts.decisions.as_ref()?, facts.identity.as_ref()?);
+    // A copy elsewhere of a file that was replaced is a file of its own.
+    let newest = decisions
+        .iter()
+        .filter(|decision| same_content(&decision.source, identity))
+        .find(|decision| decision.verdict != EncodeVerdict::Encoded || decision.path == facts.path)?;
+    let same_settings = || newest.settings_digest == settings_digest(&rules.settings);
+    let told = format!("{} (decided on {})", newest.message, newest.at);
+    match newest.verdict {
+        EncodeVerdict::Encoded => {
+            let message = format!(
+                "was replaced on {}, and somebody has put the original back: ask for a retry to have it encoded again",
+                newest.at
+            );
+            Some(Verdict::skipped(reasons::SKIPPED_BEFORE, message))
+        }
+        EncodeVerdict::Rejected => {
+            same_settings().then(|| Verdict::new(FileState::Rejected, reasons::ALREADY_REJECTED, told))
+        }
+        EncodeVerdict::Failed => {
+            Some(Verdict::new(FileState::Failed, reasons::FAILED_BEFORE, format!("{}: {told}", newest.reason)))
+        }
+        EncodeVerdict::Skipped => {
+            let stands = reasons::standing(&newest.reason) == Standing::Final
+                && !JUDGED_AFRESH.contains(&newest.reason.as_str());
+            let state = match newest.reason.as_str() {
+                reasons::ALREADY_AV1 => FileState::AlreadyAv1,
+                reasons::UNREADABLE => FileState::Unreadable,
+                _ => FileState::Skipped,
+            };
+            (stands && same_settings()).then(|| Verdict::new(state, &newest.reason, told))
+        }
+    }
+}

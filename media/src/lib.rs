@@ -1,0 +1,29 @@
+//! All knowledge of video files, FFmpeg, Av1an and AV1 as data in, data out.
+//!
+//! May: be called with values, times and versions. Must never: do I/O of any kind, read a clock or the environment.
+
+pub mod av1an;
+pub mod command;
+pub mod frames;
+pub mod gates;
+pub mod identity;
+pub mod ivf;
+pub mod journal;
+pub mod language;
+pub mod marker;
+pub mod mp4;
+pub mod mux;
+pub mod packets;
+pub mod pinning;
+pub mod plan;
+pub mod probe;
+pub mod profile;
+pub mod progress;
+pub mod rational;
+pub mod receipt;
+pub mod size_gate;
+pub mod streams;
+pub mod swap;
+pub mod trash;
+pub mod verify;
+pub mod versions;

@@ -1,0 +1,300 @@
+//! One read of a file for its proof: a hash and the time of every packet of the copied streams, and of an output also the
+//! decode of everything with the time of every video frame. The calls, and their answers read into plain values.
+//!
+//! Pure. Memory grows by 16 bytes a packet or frame, whatever the packets hold.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::command::Command;
+use crate::probe::Probe;
+use crate::rational::{FrameTimes, Rational};
+
+/// Subtitles that are decoded; those that are pictures are proved by their hashes alone.
+const TEXT_SUBTITLES: &[&str] = &["ass", "mov_text", "ssa", "subrip", "webvtt"];
+
+/// The call that hashes the streams `indices` of `path` (absolute).
+#[must_use]
+pub fn hash_call(path: &Path, indices: &[u32]) -> Command {
+    hashes(input(path, AtError::Stop), indices)
+}
+
+/// The call that decodes all of `path` (absolute) and hashes the streams `indices`, in one read. Video, sound and subtitles
+/// are decoded apart from each other: within one output, frames of video would wait in memory for the next subtitle.
+#[must_use]
+pub fn decode_call(path: &Path, probe: &Probe, indices: &[u32], at_error: AtError) -> Command {
+    let mut command = input(path, at_error);
+    if let Some(video) = probe.of("video").next() {
+        command = command
+            .arg("-map")
+            .arg(format!("0:{}", video.index))
+            .args(["-fps_mode:v", "passthrough", "-enc_time_base:v", "demux"])
+            .args(["-stats_enc_pre:v:0", "pipe:1", "-stats_enc_pre_fmt:v:0", "frame {ptsi} {tbi}", "-f", "null", "-"]);
+    }
+    for audio in probe.of("audio") {
+        command = command.arg("-map").arg(format!("0:{}", audio.index)).args(["-f", "null", "-"]);
+    }
+    for subtitle in probe.of("subtitle").filter(|s| TEXT_SUBTITLES.contains(&s.codec_name.as_str())) {
+        command = command.arg("-map").arg(format!("0:{}", subtitle.index)).args(["-c:s", "srt", "-f", "null", "-"]);
+    }
+    if indices.is_empty() { command } else { hashes(command, indices) }
+}
+
+/// What a call does at the first error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtError {
+    /// Fail: every doubt of a decoder is an error then.
+    Stop,
+    /// Go on, to measure what is left of a file that is known to be damaged.
+    GoOn,
+}
+
+fn input(path: &Path, at_error: AtError) -> Command {
+    let command = Command::new("ffmpeg").args(["-nostdin", "-hide_banner", "-v", "error"]);
+    let command = match at_error {
+        AtError::Stop => command.arg("-xerror"),
+        AtError::GoOn => command,
+    };
+    command.args(["-copyts", "-protocol_whitelist", "file,pipe", "-i"]).file(path)
+}
+
+/// Whole lines only: two writers share the pipe, so that each packet's line is written at once.
+fn hashes(mut command: Command, indices: &[u32]) -> Command {
+    for index in indices {
+        command = command.arg("-map").arg(format!("0:{index}"));
+    }
+    command.args(["-c", "copy", "-flush_packets", "1", "-f", "framehash", "-hash", "sha256", "pipe:1"])
+}
+
+/// The packets of one stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamPackets {
+    /// Seconds that one tick lasts.
+    pub time_base: Rational,
+    /// SHA-256 of the decoder's configuration, or of an attachment's content.
+    pub configuration: Option<String>,
+    /// SHA-256 over the packets' own SHA-256, in order; of subtitles with their side data.
+    pub digest: String,
+    /// Presentation times in ticks, in order; none where a packet has none.
+    pub pts: Vec<Option<i64>>,
+    /// The latest end of a packet in ticks.
+    pub end: Option<i64>,
+}
+
+impl StreamPackets {
+    /// The earliest presentation time in seconds.
+    #[must_use]
+    pub fn start_seconds(&self) -> Option<f64> {
+        self.pts.iter().flatten().min().map(|ticks| self.seconds(*ticks))
+    }
+
+    /// The latest end in seconds.
+    #[must_use]
+    pub fn end_seconds(&self) -> Option<f64> {
+        self.end.map(|ticks| self.seconds(ticks))
+    }
+
+    /// Ticks in seconds.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn seconds(&self, ticks: i64) -> f64 {
+        ticks as f64 * self.time_base.as_f64()
+    }
+}
+
+/// What the call of this module wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Streams in the order in which they were asked for.
+    pub streams: Vec<StreamPackets>,
+    /// Times of the decoded video frames, in the order of decoding.
+    pub frames: FrameTimes,
+}
+
+/// A line that is none of those that the calls of this module write.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("ffmpeg wrote a line that could not be read: {0:?}")]
+pub struct UnreadableLine(pub String);
+
+/// Takes the lines of a call one by one.
+#[derive(Debug, Default)]
+pub struct Reader {
+    streams: Vec<Open>,
+    frames: Vec<i64>,
+    frame_time_base: Option<Rational>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    time_base: Option<Rational>,
+    is_subtitle: bool,
+    configuration: Option<String>,
+    hash: Sha256,
+    pts: Vec<Option<i64>>,
+    end: Option<i64>,
+}
+
+impl Reader {
+    /// Takes one line.
+    ///
+    /// # Errors
+    /// [`UnreadableLine`] when it is of an unknown shape.
+    pub fn line(&mut self, line: &str) -> Result<(), UnreadableLine> {
+        let understood = if let Some(header) = line.strip_prefix('#') {
+            self.header(header)
+        } else if let Some(frame) = line.strip_prefix("frame ") {
+            self.frame(frame)
+        } else {
+            self.packet(line)
+        };
+        understood.ok_or_else(|| UnreadableLine(line.chars().take(200).collect()))
+    }
+
+    /// What was read.
+    #[must_use]
+    pub fn finish(self) -> Reading {
+        let none = Rational { num: 1, den: 1 };
+        let close = |open: Open| StreamPackets {
+            time_base: open.time_base.unwrap_or(none),
+            configuration: open.configuration,
+            digest: hex::encode(open.hash.finalize()),
+            pts: open.pts,
+            end: open.end,
+        };
+        Reading {
+            streams: self.streams.into_iter().map(close).collect(),
+            frames: FrameTimes { time_base: self.frame_time_base.unwrap_or(none), pts: self.frames },
+        }
+    }
+
+    /// A line such as `#tb 0: 1/1000` or `#extradata 0, 5, e1d9…`; those about the hash and the program say nothing.
+    fn header(&mut self, text: &str) -> Option<()> {
+        if let Some(fields) = text.strip_prefix("extradata ") {
+            let mut fields = fields.split(',').map(str::trim);
+            let stream = fields.next()?;
+            let hash = fields.nth(1)?.to_owned();
+            self.stream(stream)?.configuration = Some(hash);
+        } else if let Some((stream, value)) = text.strip_prefix("tb ").and_then(|rest| rest.split_once(": ")) {
+            self.stream(stream)?.time_base = Some(value.trim().parse().ok()?);
+        } else if let Some((stream, value)) = text.strip_prefix("media_type ").and_then(|rest| rest.split_once(": ")) {
+            self.stream(stream)?.is_subtitle = value.trim() == "subtitle";
+        }
+        Some(())
+    }
+
+    /// Time stamp and time base of a decoded frame.
+    fn frame(&mut self, text: &str) -> Option<()> {
+        let (pts, time_base) = text.split_once(' ')?;
+        self.frame_time_base = Some(time_base.trim().parse().ok()?);
+        self.frames.push(pts.parse().ok()?);
+        Some(())
+    }
+
+    /// `stream, dts, pts, duration, size, hash`, and side data behind it.
+    fn packet(&mut self, text: &str) -> Option<()> {
+        let mut fields = text.splitn(7, ',').map(str::trim);
+        let stream = fields.next()?;
+        let pts = number(fields.nth(1)?)?;
+        let duration = number(fields.next()?)?.unwrap_or(0);
+        let hash = fields.nth(1)?;
+        let side_data = fields.next();
+        let open = self.stream(stream)?;
+        open.hash.update(hash);
+        if let Some(side_data) = side_data.filter(|_| open.is_subtitle) {
+            open.hash.update(side_data);
+        }
+        open.end = open.end.max(pts.map(|pts| pts.saturating_add(duration)));
+        open.pts.push(pts);
+        Some(())
+    }
+
+    /// The stream with this number; they are few and come in order.
+    fn stream(&mut self, number: &str) -> Option<&mut Open> {
+        const MOST: usize = 100_000;
+        let number: usize = number.parse().ok().filter(|number| *number < MOST)?;
+        if self.streams.len() <= number {
+            self.streams.resize_with(number + 1, Open::default);
+        }
+        self.streams.get_mut(number)
+    }
+}
+
+/// A number of ticks, or none where there is no time; anything else is not understood.
+fn number(text: &str) -> Option<Option<i64>> {
+    if text == "NOPTS" {
+        Some(None)
+    } else {
+        text.parse().ok().map(|value| Some(value).filter(|value| *value != i64::MIN))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &[&str]) -> Reading {
+        let mut reader = Reader::default();
+        lines.iter().for_each(|line| reader.line(line).unwrap());
+        reader.finish()
+    }
+
+    #[test]
+    fn frames_and_packets_are_told_apart_and_read() {
+        let reading = read(&[
+            "#format: frame checksums",
+            "#extradata 0,                              19, 21701d",
+            "#tb 0: 1/1000",
+            "#media_type 0: audio",
+            "#stream#, dts,        pts, duration,     size, hash",
+            "frame 42 1/1000",
+            "0,         -7,         -7,       20,      262, 5483, S=1,       10, 7bd1",
+            "frame 83 1/1000",
+            "0,         13,         13,       20,      262, 5484",
+        ]);
+        assert_eq!(reading.frames, FrameTimes { time_base: Rational { num: 1, den: 1_000 }, pts: vec![42, 83] });
+        let stream = &reading.streams[0];
+        assert_eq!((stream.pts.as_slice(), stream.end), ([Some(-7), Some(13)].as_slice(), Some(33)));
+        assert_eq!(stream.configuration.as_deref(), Some("21701d"));
+        assert_eq!(stream.start_seconds(), Some(-0.007));
+    }
+
+    #[test]
+    fn a_changed_or_moved_packet_changes_the_digest() {
+        let digest = |lines: &[&str]| read(lines).streams[0].digest.clone();
+        let whole = digest(&["0, 0, 0, 1, 2, aa", "0, 1, 1, 1, 2, bb"]);
+        assert_ne!(whole, digest(&["0, 0, 0, 1, 2, bb", "0, 1, 1, 1, 2, aa"]));
+        assert_ne!(whole, digest(&["0, 0, 0, 1, 2, aa"]));
+        assert_eq!(whole, digest(&["0, 5, 5, 1, 2, aa", "0, 6, 6, 1, 2, bb"]));
+    }
+
+    #[test]
+    fn side_data_counts_for_subtitles_only() {
+        let digest = |kind: &str, side: &str| {
+            let header = format!("#media_type 0: {kind}");
+            read(&[&header, &format!("0, 0, 0, 1, 2, aa{side}")]).streams[0].digest.clone()
+        };
+        assert_ne!(digest("subtitle", ""), digest("subtitle", ", S=1, 10, cc"));
+        assert_eq!(digest("audio", ""), digest("audio", ", S=1, 10, cc"));
+    }
+
+    #[test]
+    fn packets_without_a_time_are_kept_as_such_and_nonsense_is_refused() {
+        assert_eq!(read(&["0, NOPTS, NOPTS, 0, 2, aa"]).streams[0].pts, [None]);
+        for line in ["", "x", "0, 1", "frame x 1/2", "frame 1", "99999999, 0, 0, 1, 2, aa", "#tb 0: 0/0"] {
+            assert!(Reader::default().line(line).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_call_decodes_every_stream_and_hashes_in_the_same_read() {
+        let probe = Probe::parse(
+            br#"{"format": {"format_name": "any"}, "streams": [{"index": 0, "codec_type": "video"}, {"index": 1, "codec_type": "audio"},
+            {"index": 2, "codec_type": "subtitle", "codec_name": "subrip"}, {"index": 3, "codec_type": "subtitle", "codec_name": "hdmv_pgs_subtitle"}]}"#,
+        )
+        .unwrap();
+        insta::assert_snapshot!(
+            decode_call(Path::new("/work/out.mkv"), &probe, &[1, 2, 3], AtError::Stop).to_strings().join("\n")
+        );
+    }
+}

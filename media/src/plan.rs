@@ -1,0 +1,214 @@
+//! The plan of one encode: quality from the profile, workers from CPUs and memory, the encoder's parameters.
+
+use av1_crds::settings::Settings;
+
+use crate::probe::{Probe, Stream};
+use crate::profile::{OutOfRange, Quality, bits_per_pixel, max_scene_frames, quality};
+use crate::rational::Rational;
+
+/// Memory that a worker needs for each megapixel of the picture, in bytes.
+pub const BYTES_PER_MEGAPIXEL: u64 = 1_000_000_000;
+/// Pixel format of every output.
+pub const PIX_FMT: &str = "yuv420p10le";
+
+/// What a pod may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resources {
+    /// Whole CPUs, by affinity and quota.
+    pub cpus: u32,
+    /// Bytes of memory, when limited.
+    pub memory: Option<u64>,
+    /// Workers that were asked for; 0 leaves it to the plan.
+    pub workers: u32,
+}
+
+/// How a file is encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Constant rate factor and preset.
+    pub quality: Quality,
+    /// Encoder processes at once.
+    pub workers: u32,
+    /// SVT-AV1's level of parallelism (`--lp`) of each.
+    pub lp: u32,
+    /// Longest scene in frames.
+    pub max_scene: u32,
+    /// The parameters that decide what the bytes are; workers and `--lp` do not.
+    pub video_params: Vec<String>,
+}
+
+/// Plans the encode of `video`.
+///
+/// # Errors
+/// [`OutOfRange`] when an override is out of the encoder's range.
+pub fn plan(
+    settings: &Settings,
+    probe: &Probe,
+    video: &Stream,
+    rate: Rational,
+    resources: Resources,
+) -> Result<Plan, OutOfRange> {
+    let (width, height) = (video.width.unwrap_or(0), video.height.unwrap_or(0));
+    let quality = quality(settings, width, height, bits_per_pixel(probe, video, rate))?;
+    let (workers, threads) = workers(resources, u64::from(width) * u64::from(height));
+    let mut video_params: Vec<String> =
+        ["--preset", &quality.preset.to_string(), "--crf", &quality.crf.to_string()].map(str::to_owned).to_vec();
+    video_params.extend(colour_params(video));
+    Ok(Plan { quality, workers, lp: level_of_parallelism(threads), max_scene: max_scene_frames(rate), video_params })
+}
+
+/// Workers, and threads of each, so that both fill the CPUs: 8 workers at 32 to 39 CPUs, a quarter of them above, else up to 4;
+/// fewer when memory allows no more.
+#[must_use]
+pub fn workers(resources: Resources, pixels: u64) -> (u32, u32) {
+    let cpus = resources.cpus.max(1);
+    let wanted = match (resources.workers, cpus) {
+        (0, 32..40) => 8,
+        (0, 40..) => cpus / 4,
+        (0, _) => cpus.min(4),
+        (asked, _) => asked,
+    };
+    let each = u128::from(pixels) * u128::from(BYTES_PER_MEGAPIXEL) / 1_000_000;
+    let fitting =
+        resources.memory.map_or(u32::MAX, |memory| u32::try_from(u128::from(memory) / each.max(1)).unwrap_or(u32::MAX));
+    let workers = wanted.min(fitting).max(1);
+    (workers, cpus.div_ceil(workers))
+}
+
+/// SVT-AV1's level for a number of threads; its own choice for a machine of so many cores.
+fn level_of_parallelism(threads: u32) -> u32 {
+    match threads {
+        0..=1 => 1,
+        2 => 2,
+        3..=5 => 3,
+        6..=11 => 4,
+        12..=23 => 5,
+        _ => 6,
+    }
+}
+
+/// Parameters that carry the source's colour description; what the source does not say is not said.
+fn colour_params(video: &Stream) -> Vec<String> {
+    let number = |table: &[(&str, u32)], name: &Option<String>| {
+        let name = name.as_deref()?;
+        table.iter().find(|(known, _)| *known == name).map(|(_, number)| number.to_string())
+    };
+    let chroma = match video.chroma_location.as_deref() {
+        Some("left") => Some("left".to_owned()),
+        Some("topleft") => Some("topleft".to_owned()),
+        _ => None,
+    };
+    let range = match video.color_range.as_deref() {
+        Some("pc") => Some("1".to_owned()),
+        Some("tv") => Some("0".to_owned()),
+        _ => None,
+    };
+    let params = [
+        ("--color-primaries", number(PRIMARIES, &video.color_primaries)),
+        ("--transfer-characteristics", number(TRANSFERS, &video.color_transfer)),
+        ("--matrix-coefficients", number(MATRICES, &video.color_space)),
+        ("--color-range", range),
+        ("--chroma-sample-position", chroma),
+    ];
+    params.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?])).flatten().collect()
+}
+
+/// FFmpeg's names of colour primaries and their numbers in AV1 (ISO/IEC 23091-2).
+const PRIMARIES: &[(&str, u32)] = &[
+    ("bt709", 1),
+    ("bt470m", 4),
+    ("bt470bg", 5),
+    ("smpte170m", 6),
+    ("smpte240m", 7),
+    ("film", 8),
+    ("bt2020", 9),
+    ("smpte428", 10),
+    ("smpte431", 11),
+    ("smpte432", 12),
+    ("ebu3213", 22),
+];
+
+/// FFmpeg's names of transfer characteristics and their numbers.
+const TRANSFERS: &[(&str, u32)] = &[
+    ("bt709", 1),
+    ("bt470m", 4),
+    ("gamma22", 4),
+    ("bt470bg", 5),
+    ("gamma28", 5),
+    ("smpte170m", 6),
+    ("smpte240m", 7),
+    ("linear", 8),
+    ("log100", 9),
+    ("log316", 10),
+    ("iec61966-2-4", 11),
+    ("bt1361e", 12),
+    ("iec61966-2-1", 13),
+    ("bt2020-10", 14),
+    ("bt2020-12", 15),
+    ("smpte2084", 16),
+    ("smpte428", 17),
+    ("arib-std-b67", 18),
+];
+
+/// FFmpeg's names of matrix coefficients and their numbers; `gbr` (0) is no 4:2:0.
+const MATRICES: &[(&str, u32)] = &[
+    ("bt709", 1),
+    ("fcc", 4),
+    ("bt470bg", 5),
+    ("smpte170m", 6),
+    ("smpte240m", 7),
+    ("ycgco", 8),
+    ("bt2020nc", 9),
+    ("bt2020c", 10),
+];
+
+#[cfg(test)]
+mod tests {
+    use av1_crds::settings::SettingsSections;
+
+    use super::*;
+
+    fn on(cpus: u32, memory_gb: Option<u64>, asked: u32) -> Resources {
+        Resources { cpus, memory: memory_gb.map(|gb| gb * 1_000_000_000), workers: asked }
+    }
+
+    #[test]
+    fn workers_follow_the_cpus_and_with_their_threads_fill_them() {
+        let found: Vec<(u32, u32)> =
+            [1, 2, 4, 8, 31, 32, 39, 40, 64, 128].map(|n| workers(on(n, None, 0), 2_073_600)).to_vec();
+        assert_eq!(found, [(1, 1), (2, 1), (4, 1), (4, 2), (4, 8), (8, 4), (8, 5), (10, 4), (16, 4), (32, 4)]);
+        for (cpus, (workers, threads)) in [1, 2, 4, 8, 31, 32, 39, 40, 64, 128].into_iter().zip(found) {
+            assert!(workers * threads >= cpus);
+        }
+    }
+
+    #[test]
+    fn memory_bounds_the_workers_but_one_is_always_there() {
+        assert_eq!(workers(on(8, Some(5), 0), 2_073_600), (2, 4));
+        assert_eq!(workers(on(8, Some(1), 0), 8_294_400), (1, 8));
+        assert_eq!(workers(on(2, Some(100), 6), 921_600), (6, 1));
+        assert_eq!(workers(on(0, None, 0), 0), (1, 1));
+    }
+
+    #[test]
+    fn colour_is_carried_by_number_and_what_is_unknown_stays_unsaid() {
+        let video = Stream {
+            width: Some(1920),
+            height: Some(1080),
+            color_primaries: Some("bt709".into()),
+            color_transfer: Some("iec61966-2-1".into()),
+            color_space: Some("unknown".into()),
+            color_range: Some("tv".into()),
+            chroma_location: Some("left".into()),
+            ..Stream::default()
+        };
+        let settings = Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap();
+        let probe = Probe { format: crate::probe::Format::default(), streams: vec![video.clone()], chapters: vec![] };
+        let plan = plan(&settings, &probe, &video, Rational { num: 25, den: 1 }, on(2, None, 0)).unwrap();
+        assert_eq!(
+            plan.video_params.join(" "),
+            "--preset 4 --crf 23 --color-primaries 1 --transfer-characteristics 13 --color-range 0 --chroma-sample-position left"
+        );
+        assert_eq!((plan.workers, plan.lp, plan.max_scene), (2, 1, 240));
+    }
+}

@@ -1,0 +1,320 @@
+//! What ffprobe says of a file: the call, and its JSON read into plain values.
+//!
+//! Every field may be missing or lie; nothing here decides what that means.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+
+use crate::command::Command;
+use crate::rational::Rational;
+
+/// Most bytes of ffprobe's JSON that are read; a file with ten thousand streams stays below.
+pub const MAX_JSON: usize = 64 << 20;
+
+/// The call that probes `path` (absolute).
+#[must_use]
+pub fn ffprobe(path: &Path) -> Command {
+    Command::new("ffprobe")
+        .args(["-v", "error", "-hide_banner", "-protocol_whitelist", "file,pipe"])
+        .args(["-show_format", "-show_streams", "-show_chapters", "-of", "json", "-i"])
+        .file(path)
+}
+
+/// The JSON is not what ffprobe writes.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// Not JSON, or JSON of another shape.
+    #[error("ffprobe's answer could not be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// No container was recognised.
+    #[error("ffprobe recognised no container")]
+    NoFormat,
+}
+
+/// A probed file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    /// The container.
+    pub format: Format,
+    /// Streams in the container's order.
+    pub streams: Vec<Stream>,
+    /// Chapters in order.
+    pub chapters: Vec<Chapter>,
+}
+
+/// The container.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Format {
+    /// Names of the demuxer, such as `matroska,webm` or `mov,mp4,m4a,3gp,3g2,mj2`.
+    pub format_name: String,
+    /// Seconds at which the first packet starts.
+    #[serde(deserialize_with = "number")]
+    pub start_time: Option<f64>,
+    /// Duration in seconds.
+    #[serde(deserialize_with = "number")]
+    pub duration: Option<f64>,
+    /// Size in bytes.
+    #[serde(deserialize_with = "number")]
+    pub size: Option<u64>,
+    /// Bits a second.
+    #[serde(deserialize_with = "number")]
+    pub bit_rate: Option<u64>,
+    /// Global tags, keys in lower case.
+    #[serde(deserialize_with = "tags")]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// One stream.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Stream {
+    /// Position in the file, from 0.
+    pub index: u32,
+    /// `video`, `audio`, `subtitle`, `attachment`, `data`, or empty when ffprobe does not know.
+    pub codec_type: String,
+    /// Codec, such as `h264`; empty when the image has no decoder description for it.
+    pub codec_name: String,
+    /// FourCC, such as `[0][0][0][0]` or `encv`.
+    pub codec_tag_string: String,
+    /// Profile.
+    #[serde(deserialize_with = "text")]
+    pub profile: Option<String>,
+    /// Width in pixels.
+    pub width: Option<u32>,
+    /// Height in pixels.
+    pub height: Option<u32>,
+    /// Pixel format, such as `yuv420p10le`.
+    pub pix_fmt: Option<String>,
+    /// `progressive`, `tt`, `bb`, `tb`, `bt` or `unknown`.
+    pub field_order: Option<String>,
+    /// Colour range.
+    pub color_range: Option<String>,
+    /// Matrix coefficients.
+    pub color_space: Option<String>,
+    /// Transfer characteristics.
+    pub color_transfer: Option<String>,
+    /// Colour primaries.
+    pub color_primaries: Option<String>,
+    /// Chroma sample location.
+    pub chroma_location: Option<String>,
+    /// Shape of a pixel.
+    #[serde(deserialize_with = "rational")]
+    pub sample_aspect_ratio: Option<Rational>,
+    /// Guessed constant frame rate.
+    #[serde(deserialize_with = "rational")]
+    pub r_frame_rate: Option<Rational>,
+    /// Average frame rate.
+    #[serde(deserialize_with = "rational")]
+    pub avg_frame_rate: Option<Rational>,
+    /// Unit of time stamps in seconds.
+    #[serde(deserialize_with = "rational")]
+    pub time_base: Option<Rational>,
+    /// First time stamp in units of `time_base`.
+    pub start_pts: Option<i64>,
+    /// The same in seconds.
+    #[serde(deserialize_with = "number")]
+    pub start_time: Option<f64>,
+    /// Duration in seconds, when the container tells it for the stream.
+    #[serde(deserialize_with = "number")]
+    pub duration: Option<f64>,
+    /// Bits a second, when the container tells them.
+    #[serde(deserialize_with = "number")]
+    pub bit_rate: Option<u64>,
+    /// Number of frames, when the container tells it.
+    #[serde(deserialize_with = "number")]
+    pub nb_frames: Option<u64>,
+    /// 1 when EIA-608/708 captions ride in the video.
+    pub closed_captions: u32,
+    /// 1 when film grain parameters ride in the video.
+    pub film_grain: u32,
+    /// Samples a second.
+    #[serde(deserialize_with = "number")]
+    pub sample_rate: Option<u32>,
+    /// Number of channels.
+    pub channels: Option<u32>,
+    /// Layout of channels, such as `5.1(side)`.
+    pub channel_layout: Option<String>,
+    /// Dispositions that are set, such as `default`, `attached_pic`, `original`.
+    #[serde(deserialize_with = "dispositions")]
+    pub disposition: Vec<String>,
+    /// Tags, keys in lower case.
+    #[serde(deserialize_with = "tags")]
+    pub tags: BTreeMap<String, String>,
+    /// Kinds of side data, such as `DOVI configuration record` or `Display Matrix`.
+    #[serde(rename = "side_data_list", deserialize_with = "side_data")]
+    pub side_data: Vec<String>,
+}
+
+impl Stream {
+    /// Whether the disposition is set.
+    #[must_use]
+    pub fn is(&self, disposition: &str) -> bool {
+        self.disposition.iter().any(|d| d == disposition)
+    }
+
+    /// The language tag as the container has it.
+    #[must_use]
+    pub fn language(&self) -> Option<&str> {
+        self.tags.get("language").map(String::as_str).filter(|tag| !tag.is_empty() && *tag != "und")
+    }
+}
+
+/// One chapter.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Chapter {
+    /// Start in seconds.
+    #[serde(deserialize_with = "number")]
+    pub start_time: Option<f64>,
+    /// End in seconds.
+    #[serde(deserialize_with = "number")]
+    pub end_time: Option<f64>,
+    /// Tags, keys in lower case.
+    #[serde(deserialize_with = "tags")]
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Probe {
+    /// Reads ffprobe's JSON.
+    ///
+    /// # Errors
+    /// [`ProbeError`] when it is not such JSON or names no container.
+    pub fn parse(json: &[u8]) -> Result<Self, ProbeError> {
+        #[derive(Deserialize)]
+        struct Document {
+            format: Option<Format>,
+            #[serde(default)]
+            streams: Vec<Stream>,
+            #[serde(default)]
+            chapters: Vec<Chapter>,
+        }
+        let document: Document = serde_json::from_slice(json)?;
+        let format = document.format.filter(|f| !f.format_name.is_empty()).ok_or(ProbeError::NoFormat)?;
+        Ok(Self { format, streams: document.streams, chapters: document.chapters })
+    }
+
+    /// The main video stream: the one with the default disposition, else the first that is not an attached picture.
+    #[must_use]
+    pub fn main_video(&self) -> Option<&Stream> {
+        self.videos().find(|s| s.is("default")).or_else(|| self.videos().next())
+    }
+
+    /// Video streams that are not attached pictures or single still images.
+    pub fn videos(&self) -> impl Iterator<Item = &Stream> {
+        self.of("video").filter(|s| !s.is("attached_pic") && !s.is("still_image"))
+    }
+
+    /// Streams of one type, such as `audio`.
+    pub fn of<'a>(&'a self, codec_type: &'a str) -> impl Iterator<Item = &'a Stream> {
+        self.streams.iter().filter(move |s| s.codec_type == codec_type)
+    }
+
+    /// Whether the container is Matroska or WebM.
+    #[must_use]
+    pub fn is_matroska(&self) -> bool {
+        self.format.format_name.split(',').any(|name| name == "matroska")
+    }
+
+    /// Whether the container is MP4 or another of its family.
+    #[must_use]
+    pub fn is_mp4(&self) -> bool {
+        self.format.format_name.split(',').any(|name| name == "mp4")
+    }
+}
+
+/// A number that ffprobe writes as a number or as a string; `N/A` and nonsense are none.
+fn number<'de, D: Deserializer<'de>, T: std::str::FromStr>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(match value {
+        serde_json::Value::String(text) => text.parse().ok(),
+        serde_json::Value::Number(number) => number.to_string().parse().ok(),
+        _ => None,
+    })
+}
+
+/// A text that ffprobe may also write as a number.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(match value {
+        serde_json::Value::String(text) => Some(text),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
+}
+
+/// A fraction; `0/0` and nonsense are none.
+fn rational<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Rational>, D::Error> {
+    Ok(text(deserializer)?.and_then(|text| text.parse().ok()).filter(|r: &Rational| r.is_positive()))
+}
+
+/// Tags with lower-case keys; values that are not text are left out.
+fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let values: BTreeMap<String, serde_json::Value> = BTreeMap::deserialize(deserializer)?;
+    Ok(values.into_iter().filter_map(|(key, value)| Some((key.to_lowercase(), value.as_str()?.to_owned()))).collect())
+}
+
+/// Names of the dispositions whose value is 1.
+fn dispositions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let values: BTreeMap<String, u32> = BTreeMap::deserialize(deserializer)?;
+    Ok(values.into_iter().filter(|(_, set)| *set == 1).map(|(name, _)| name).collect())
+}
+
+/// Kinds of side data.
+fn side_data<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let values: Vec<BTreeMap<String, serde_json::Value>> = Vec::deserialize(deserializer)?;
+    values
+        .into_iter()
+        .map(|entry| match entry.get("side_data_type") {
+            Some(serde_json::Value::String(kind)) => Ok(kind.clone()),
+            Some(_) => Err(D::Error::custom("side_data_type is not text")),
+            None => Ok("unknown".to_owned()),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = r#"{
+        "streams": [
+            {"index": 0, "codec_name": "mjpeg", "codec_type": "video", "disposition": {"attached_pic": 1, "default": 0}},
+            {"index": 1, "codec_name": "h264", "profile": "High", "codec_type": "video", "width": 1280, "height": 720,
+             "sample_aspect_ratio": "1:1", "r_frame_rate": "24/1", "avg_frame_rate": "0/0", "time_base": "1/1000",
+             "start_pts": 0, "start_time": "0.000000", "bit_rate": "N/A", "disposition": {"default": 1},
+             "tags": {"Language": "eng"}, "side_data_list": [{"side_data_type": "Display Matrix", "rotation": -90}]}
+        ],
+        "chapters": [{"id": 1, "time_base": "1/1000", "start": 0, "start_time": "0.000000", "end": 10, "end_time": "0.010000", "tags": {"title": "One"}}],
+        "format": {"filename": "x", "nb_streams": 2, "format_name": "matroska,webm", "start_time": "0.000000", "duration": "5.280000", "size": "1055736", "bit_rate": "1599600"}
+    }"#;
+
+    #[test]
+    fn ffprobes_json_is_read_and_missing_values_are_none() {
+        let probe = Probe::parse(SAMPLE.as_bytes()).unwrap();
+        let main = probe.main_video().unwrap();
+        assert_eq!((main.index, main.codec_name.as_str(), main.width), (1, "h264", Some(1280)));
+        assert_eq!(main.r_frame_rate, Some(Rational { num: 24, den: 1 }));
+        assert_eq!((main.avg_frame_rate, main.bit_rate), (None, None));
+        assert_eq!(main.language(), Some("eng"));
+        assert_eq!(main.side_data, ["Display Matrix"]);
+        assert_eq!(probe.format.size, Some(1_055_736));
+        assert_eq!(probe.chapters[0].tags["title"], "One");
+        assert!(probe.is_matroska() && !probe.is_mp4());
+    }
+
+    #[test]
+    fn an_answer_without_a_container_is_an_error() {
+        assert!(matches!(Probe::parse(b"{}"), Err(ProbeError::NoFormat)));
+        assert!(matches!(Probe::parse(b"not json"), Err(ProbeError::Json(_))));
+    }
+
+    #[test]
+    fn the_path_of_the_call_cannot_be_read_as_an_option() {
+        let call = ffprobe(Path::new("/library/-x %03d.mkv"));
+        assert_eq!(call.args.last().unwrap(), "file:/library/-x %03d.mkv");
+    }
+}

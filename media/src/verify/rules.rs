@@ -1,0 +1,216 @@
+//! Checks of the video, the file and what hangs on the file. Pure.
+
+use std::collections::BTreeMap;
+
+use av1_crds::wire::Check;
+
+use super::{
+    ATTACHMENTS, CHAPTERS, COLOUR, DECODES, FILE_DURATION, FRAME_COUNT, FRAME_TIMES, GLOBAL_TAGS, PICTURE_SIZE,
+    PIXEL_ASPECT, PIXEL_FORMAT,
+};
+use super::{ExpectedVideo, Output, Source, VIDEO_STREAM, compared, copied_streams, row, within};
+use crate::packets::StreamPackets;
+use crate::probe::{Chapter, Probe, Stream};
+use crate::rational::{FrameTimes, Rational};
+use crate::streams::{Container, Kind};
+
+/// Seconds that containers' own rounding may move a time.
+pub(super) const ROUNDING: f64 = 0.002;
+
+/// Global tags that name the program or the kind of file, of which the output is another.
+const OWN_TAGS: &[&str] = &["encoder"];
+/// The same, of MP4 alone.
+const OWN_MP4_TAGS: &[&str] = &["compatible_brands", "major_brand", "minor_version"];
+
+pub(super) fn video_stream(probe: &Probe) -> Check {
+    let codecs: Vec<&str> = probe.of("video").map(|stream| stream.codec_name.as_str()).collect();
+    row(VIDEO_STREAM, codecs == ["av1"], "av1", if codecs.is_empty() { "none".to_owned() } else { codecs.join(", ") })
+}
+
+pub(super) fn pixel_format(stream: Option<&Stream>, video: &ExpectedVideo) -> Check {
+    let measured = stream.and_then(|s| s.pix_fmt.as_deref()).unwrap_or("none");
+    row(PIXEL_FORMAT, measured == video.pix_fmt, &video.pix_fmt, measured)
+}
+
+pub(super) fn picture_size(stream: Option<&Stream>, video: &ExpectedVideo) -> Check {
+    let expected = format!("{}x{}", video.width, video.height);
+    let measured = match stream.and_then(|s| s.width.zip(s.height)) {
+        Some((width, height)) => format!("{width}x{height}"),
+        None => "none".to_owned(),
+    };
+    row(PICTURE_SIZE, measured == expected, &expected, &measured)
+}
+
+pub(super) fn pixel_aspect(stream: Option<&Stream>, video: &ExpectedVideo) -> Check {
+    const SQUARE: Rational = Rational { num: 1, den: 1 };
+    let expected = video.sample_aspect_ratio.unwrap_or(SQUARE);
+    let measured = stream.map(|s| s.sample_aspect_ratio.unwrap_or(SQUARE));
+    let equal = measured
+        .is_some_and(|m| i128::from(m.num) * i128::from(expected.den) == i128::from(expected.num) * i128::from(m.den));
+    row(PIXEL_ASPECT, equal, expected.to_string(), measured.map_or("none".to_owned(), |m| m.to_string()))
+}
+
+pub(super) fn colour(stream: Option<&Stream>, video: &ExpectedVideo) -> Check {
+    let said = |value: Option<&String>, otherwise: &str| match value.map(String::as_str) {
+        None | Some("unknown" | "unspecified" | "") => otherwise.to_owned(),
+        Some(value) => value.to_owned(),
+    };
+    let words = |range: Option<&String>, rest: [Option<&String>; 4]| {
+        let [primaries, transfer, matrix, location] = rest.map(|value| said(value, "unspecified"));
+        format!(
+            "range {}, primaries {primaries}, transfer {transfer}, matrix {matrix}, chroma {location}",
+            said(range, "tv")
+        )
+    };
+    let expected = words(
+        video.color_range.as_ref(),
+        [&video.color_primaries, &video.color_transfer, &video.color_space, &video.chroma_location].map(Option::as_ref),
+    );
+    let measured = stream.map_or("none".to_owned(), |s| {
+        words(
+            s.color_range.as_ref(),
+            [&s.color_primaries, &s.color_transfer, &s.color_space, &s.chroma_location].map(Option::as_ref),
+        )
+    });
+    row(COLOUR, measured == expected, &expected, &measured)
+}
+
+pub(super) fn decodes(output: &Output<'_>) -> Check {
+    let errors = output.decode_errors.trim();
+    row(DECODES, errors.is_empty(), "no error", if errors.is_empty() { "no error" } else { errors })
+}
+
+pub(super) fn frame_count(source: &FrameTimes, output: &FrameTimes) -> Check {
+    let (expected, measured) = (source.pts.len(), output.pts.len());
+    row(FRAME_COUNT, expected == measured && expected > 0, expected.to_string(), measured.to_string())
+}
+
+/// Each frame of the output against the source's frame of the same number; where the numbers of frames differ, which is
+/// another check's affair, against the nearest.
+pub(super) fn frame_times(source: &FrameTimes, output: &FrameTimes, frame_rate: Rational) -> Check {
+    let limit = (0.25 / frame_rate.as_f64()).max(ROUNDING);
+    let same_count = source.pts.len() == output.pts.len();
+    let times: Vec<f64> = (0..source.pts.len()).filter_map(|index| source.seconds(index)).collect();
+    let mut worst: Option<(usize, f64)> = None;
+    for index in 0..output.pts.len() {
+        let Some(time) = output.seconds(index) else {
+            continue;
+        };
+        let reference = if same_count { times.get(index).copied() } else { nearest(&times, time) };
+        let distance = reference.map_or(f64::INFINITY, |reference| (time - reference).abs());
+        if worst.is_none_or(|(_, most)| distance > most) {
+            worst = Some((index, distance));
+        }
+    }
+    let expected = format!("within {:.1} ms", limit * 1_000.0);
+    match worst {
+        None => row(FRAME_TIMES, false, expected, "no frames"),
+        Some((index, distance)) => {
+            let measured = format!("at most {:.1} ms apart, at frame {index}", distance * 1_000.0);
+            row(FRAME_TIMES, within(distance, 0.0, limit), expected, measured)
+        }
+    }
+}
+
+/// The value in `sorted` that is nearest to `time`.
+fn nearest(sorted: &[f64], time: f64) -> Option<f64> {
+    let after = sorted.partition_point(|value| *value < time);
+    let candidates = [after.checked_sub(1).and_then(|before| sorted.get(before)), sorted.get(after)];
+    candidates.into_iter().flatten().copied().min_by(|a, b| (a - time).abs().total_cmp(&(b - time).abs()))
+}
+
+/// As the containers tell it when everything is kept. When tracks were left out, the longest may be among them: then the
+/// end of the last packet or frame that is kept.
+pub(super) fn file_duration(source: &Source<'_>, output: &Output<'_>, tolerance: f64) -> Check {
+    let kept_end = |frames: &FrameTimes, packets: &[StreamPackets]| {
+        let video = frames.pts.len().checked_sub(1).and_then(|last| frames.seconds(last));
+        packets.iter().filter_map(StreamPackets::end_seconds).chain(video).reduce(f64::max)
+    };
+    let (expected, measured) = if source.streams.dropped.is_empty() {
+        (source.probe.format.duration, output.probe.format.duration)
+    } else {
+        (kept_end(source.frames, source.packets), kept_end(output.frames, output.packets))
+    };
+    let passed = expected.zip(measured).is_some_and(|(a, b)| within(a, b, tolerance));
+    let words = |seconds: Option<f64>| seconds.map_or("unknown".to_owned(), |seconds| format!("{seconds:.3} s"));
+    row(FILE_DURATION, passed, format!("{} ± {tolerance:.3} s", words(expected)), words(measured))
+}
+
+pub(super) fn chapters(source: &Probe, output: &Probe) -> Check {
+    let (expected, measured) = (source.chapters.len(), output.chapters.len());
+    if expected != measured {
+        return row(CHAPTERS, false, format!("{expected} chapters"), format!("{measured} chapters"));
+    }
+    let differences: Vec<_> = source
+        .chapters
+        .iter()
+        .zip(&output.chapters)
+        .filter(|(a, b)| !(near(a.start_time, b.start_time) && near(a.end_time, b.end_time) && title(a) == title(b)))
+        .map(|(a, b)| (chapter_words(a), chapter_words(b)))
+        .collect();
+    compared(CHAPTERS, &differences, &format!("{expected} chapters"))
+}
+
+fn near(a: Option<f64>, b: Option<f64>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => within(a, b, ROUNDING),
+        (a, b) => a.is_none() && b.is_none(),
+    }
+}
+
+fn title(chapter: &Chapter) -> &str {
+    chapter.tags.get("title").map_or("", String::as_str)
+}
+
+fn chapter_words(chapter: &Chapter) -> String {
+    let seconds = |time: Option<f64>| time.map_or("?".to_owned(), |time| format!("{time:.3}"));
+    format!("\"{}\" from {} to {} s", title(chapter), seconds(chapter.start_time), seconds(chapter.end_time))
+}
+
+/// Name, type and hash of the content of each attachment, in order.
+pub(super) fn attachments(source: &Source<'_>, output: &Output<'_>) -> Check {
+    let kept: Vec<u32> = source.streams.kept.iter().map(|kept| kept.index).collect();
+    let is_kept = |index: u32| source.streams.kept.iter().any(|k| k.index == index && k.kind == Kind::Attachment);
+    let expected: Vec<String> = listed(source.probe, &kept, source.packets, is_kept);
+    let measured = listed(output.probe, &copied_streams(output.probe), output.packets, |_| true);
+    if expected == measured {
+        return compared(ATTACHMENTS, &[], &format!("{} attachments", expected.len()));
+    }
+    let join = |list: Vec<String>| {
+        if list.is_empty() { "none".to_owned() } else { list.join("; ") }
+    };
+    row(ATTACHMENTS, false, join(expected), join(measured))
+}
+
+fn listed(probe: &Probe, indices: &[u32], packets: &[StreamPackets], wanted: impl Fn(u32) -> bool) -> Vec<String> {
+    let attachment = |index: &u32| probe.of("attachment").find(|s| s.index == *index && wanted(*index));
+    indices
+        .iter()
+        .enumerate()
+        .filter_map(|(position, index)| attachment(index).map(|stream| (stream, packets.get(position))))
+        .map(|(stream, packets)| {
+            let tag = |key: &str| stream.tags.get(key).map_or("", String::as_str);
+            let content = packets.and_then(|p| p.configuration.as_deref()).unwrap_or("unknown");
+            format!("{} ({}, sha256 {content})", tag("filename"), tag("mimetype"))
+        })
+        .collect()
+}
+
+/// Every global tag of the source is in the output with the same value; the output may have more.
+pub(super) fn global_tags(source: &Source<'_>, output: &Probe) -> Check {
+    let own = |key: &str| {
+        OWN_TAGS.contains(&key) || (source.streams.container == Container::Mp4 && OWN_MP4_TAGS.contains(&key))
+    };
+    let tags: BTreeMap<&String, &String> = source.probe.format.tags.iter().filter(|(key, _)| !own(key)).collect();
+    let differences: Vec<_> = tags
+        .iter()
+        .filter(|(key, value)| output.format.tags.get(**key) != Some(**value))
+        .map(|(key, value)| {
+            (
+                format!("{key}={value}"),
+                output.format.tags.get(*key).map_or(format!("no {key}"), |other| format!("{key}={other}")),
+            )
+        })
+        .collect();
+    compared(GLOBAL_TAGS, &differences, &format!("{} tags", tags.len()))
+}
