@@ -1,0 +1,161 @@
+//! What was decided before, read from the receipts on the volume, and what lies in the trash.
+//!
+//! May: read `.av1/state/receipts` and `.av1/trash`. Must never: write.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use av1_crds::paths::{AV1_DIR, RECEIPTS_DIR, TRASH_DIR};
+use av1_crds::wire::EncodeVerdict;
+use av1_media::gates::Decision;
+use av1_media::receipt::{MAX_RECEIPTS_JSON, Receipts};
+use rustix::fs::{FileType, Stat};
+
+use super::tree::hash;
+use crate::beneath::{Folder, Root};
+
+/// All decisions, kept up to date by [`Decisions::refresh`].
+#[derive(Debug, Default)]
+pub(super) struct Decisions {
+    files: HashMap<OsString, ReceiptFile>,
+    by_size: HashMap<u64, Vec<Arc<Decision>>>,
+}
+
+#[derive(Debug)]
+struct ReceiptFile {
+    seen: [u64; 4],
+    decisions: Vec<Arc<Decision>>,
+}
+
+/// Bytes of replaced files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Replaced {
+    /// Before.
+    pub(super) before: u64,
+    /// After.
+    pub(super) after: u64,
+}
+
+impl Decisions {
+    /// Reads receipts that are new or changed, and forgets those that are gone. Receipts that cannot be read are passed over.
+    pub(super) fn refresh(&mut self, root: &Root) -> io::Result<()> {
+        let folder = match root.open_folder(&Path::new(AV1_DIR).join(RECEIPTS_DIR)) {
+            Ok(folder) => folder,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                *self = Self::default();
+                return Ok(());
+            }
+            Err(e) => return Err(e),
+        };
+        let mut present = HashSet::new();
+        let mut changed = false;
+        for name in folder.names()? {
+            let receipts = Path::new(&name).extension().is_some_and(|extension| extension == "json");
+            let Some(stat) = folder.stat(&name)?.filter(|_| receipts) else {
+                continue;
+            };
+            let seen = seen(&stat);
+            if self.files.get(&name).is_none_or(|file| file.seen != seen) {
+                let decisions = read(&folder, &name).unwrap_or_else(|e| {
+                    tracing::warn!("the receipts in {} are passed over: {e}", Path::new(&name).display());
+                    Vec::new()
+                });
+                self.files.insert(name.clone(), ReceiptFile { seen, decisions });
+                changed = true;
+            }
+            present.insert(name);
+        }
+        let before = self.files.len();
+        self.files.retain(|name, _| present.contains(name));
+        if changed || before != self.files.len() {
+            self.sort();
+        }
+        Ok(())
+    }
+
+    /// Decisions about files of this size, newest first.
+    pub(super) fn about(&self, size: u64) -> Vec<Decision> {
+        self.by_size
+            .get(&size)
+            .map(|list| list.iter().map(|decision| Decision::clone(decision)).collect())
+            .unwrap_or_default()
+    }
+
+    /// Hash of [`Self::about`]; 0 when there are none.
+    pub(super) fn stamp(&self, size: u64) -> u64 {
+        let Some(list) = self.by_size.get(&size) else {
+            return 0;
+        };
+        let text: Vec<u64> = list
+            .iter()
+            .flat_map(|d| format!("{}\0{}\0{:?}", d.path, d.at, d.verdict).into_bytes())
+            .map(u64::from)
+            .collect();
+        hash(&text)
+    }
+
+    /// Bytes of all files that were replaced, by the newest replacement of each path.
+    pub(super) fn replaced(&self) -> Replaced {
+        let mut sum = Replaced::default();
+        for file in self.files.values() {
+            let newest = file.decisions.iter().find(|d| d.verdict == EncodeVerdict::Encoded);
+            if let Some((source, result)) = newest.and_then(|d| Some((&d.source, d.result.as_ref()?))) {
+                sum.before += source.size;
+                sum.after += result.size;
+            }
+        }
+        sum
+    }
+
+    fn sort(&mut self) {
+        self.by_size.clear();
+        for decision in self.files.values().flat_map(|file| &file.decisions) {
+            let sizes = HashSet::from([
+                decision.source.size,
+                decision.result.as_ref().map_or(decision.source.size, |result| result.size),
+            ]);
+            for size in sizes {
+                self.by_size.entry(size).or_default().push(Arc::clone(decision));
+            }
+        }
+        for list in self.by_size.values_mut() {
+            list.sort_by(|a, b| (&b.at, &b.path).cmp(&(&a.at, &a.path)));
+        }
+    }
+}
+
+/// Bytes of all regular files in the trash; what cannot be read counts nothing.
+pub(super) fn bytes_in_trash(root: &Root) -> u64 {
+    let mut bytes = 0;
+    let mut waiting: Vec<PathBuf> = vec![Path::new(AV1_DIR).join(TRASH_DIR)];
+    while let Some(path) = waiting.pop() {
+        let Ok(folder) = root.open_folder(&path) else {
+            continue;
+        };
+        for name in folder.names().unwrap_or_default() {
+            let Ok(Some(stat)) = folder.stat(&name) else {
+                continue;
+            };
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => waiting.push(path.join(name)),
+                FileType::RegularFile => bytes += u64::try_from(stat.st_size).unwrap_or_default(),
+                _ => {}
+            }
+        }
+    }
+    bytes
+}
+
+fn read(folder: &Folder, name: &OsString) -> Result<Vec<Arc<Decision>>, Box<dyn std::error::Error>> {
+    let mut bytes = Vec::new();
+    folder.open_regular(name)?.take(MAX_RECEIPTS_JSON as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(Receipts::parse(&bytes)?.entries.iter().map(|receipt| Arc::new(Decision::from(receipt))).collect())
+}
+
+#[allow(clippy::cast_sign_loss)] // only compared
+fn seen(stat: &Stat) -> [u64; 4] {
+    [stat.st_ino, stat.st_size as u64, stat.st_mtime as u64, stat.st_mtime_nsec]
+}

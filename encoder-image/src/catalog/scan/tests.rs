@@ -1,0 +1,184 @@
+//! Whole scans over small trees. No file here gets as far as ffprobe.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Condvar, Mutex, RwLock};
+use std::time::SystemTime;
+
+use av1_crds::library::ScanRules;
+use av1_crds::settings::{Settings, SettingsSections};
+use av1_crds::wire::{CatalogTask, EncodeVerdict, JobId, LibraryId, VolumeFile};
+use av1_media::receipt::{Receipt, Receipts, VERSION, file_name, settings_digest};
+
+use super::*;
+use crate::facts::identity;
+
+const ID: &str = "0123456789abcdef0123456789abcdef";
+
+struct Library {
+    dir: tempfile::TempDir,
+    shared: Shared,
+}
+
+impl Library {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let none = SettingsSections::default();
+        let mut scan = ScanRules::resolve(None).unwrap();
+        scan.min_size = 10;
+        scan.stable_seconds = 1;
+        let library = LibraryId { namespace: "n".into(), name: "films".into(), uid: "u".into(), cluster: "c".into() };
+        let task =
+            CatalogTask { library, volume_id: ID.into(), scan, settings: Settings::resolve(&none, &none).unwrap() };
+        let root = dir.path().join("library");
+        fs::create_dir_all(root.join(".av1/state/receipts")).unwrap();
+        fs::create_dir(dir.path().join("catalog")).unwrap();
+        let volume = VolumeFile { id: ID.into(), owner: task.library.clone(), layout: 1 };
+        fs::write(root.join(".av1/volume.json"), serde_json::to_vec(&volume).unwrap()).unwrap();
+        let shared = Shared {
+            task,
+            library: root,
+            folder: dir.path().join("catalog"),
+            catalog: RwLock::default(),
+            stop: Mutex::new(false),
+            stopping: Condvar::new(),
+        };
+        Self { dir, shared }
+    }
+
+    fn write(&self, path: &str, content: &str) {
+        let file = fs::File::create(self.shared.library.join(path)).unwrap();
+        std::io::Write::write_all(&mut &file, content.as_bytes()).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(7_200)).unwrap();
+    }
+
+    fn reason(&self, path: &str) -> Option<String> {
+        self.shared.catalog().file(path).map(|file| file.reason)
+    }
+
+    /// A receipt that says that `path` was replaced by what is there now.
+    fn replaced(&self, path: &str, before: u64) {
+        let result = identity(&Root::open(&self.shared.library).unwrap(), path).unwrap();
+        let task = &self.shared.task;
+        let receipt = Receipt {
+            v: VERSION,
+            path: path.into(),
+            library: task.library.clone(),
+            job: JobId { name: "j".into(), uid: "ju".into(), run: 1 },
+            at: "2026-01-02T03:04:05Z".into(),
+            verdict: EncodeVerdict::Encoded,
+            reason: reasons::ENCODED.into(),
+            message: "smaller".into(),
+            source: av1_crds::wire::FileIdentity { size: before, fingerprint: "s".into(), ..result.clone() },
+            source_sha256: None,
+            result: Some(result),
+            result_sha256: None,
+            original: None,
+            original_until: None,
+            settings: task.settings.clone(),
+            settings_digest: settings_digest(&task.settings),
+            report: None,
+            not_kept: Vec::new(),
+        };
+        let receipts = Receipts { entries: vec![receipt], ..Receipts::none(path) };
+        let file = self.shared.library.join(".av1/state/receipts").join(file_name(path));
+        fs::write(file, receipts.to_json().unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn a_second_scan_judges_only_what_changed_and_forgets_what_is_gone() {
+    let library = Library::new();
+    for path in ["a.mkv", "b.mkv", "c.mkv"] {
+        library.write(path, "tiny");
+    }
+    let mut scanner = Scanner::new(&library.shared);
+    scanner.scan().unwrap();
+    assert_eq!((scanner.judged, library.reason("a.mkv").as_deref()), (3, Some(reasons::TOO_SMALL)));
+    scanner.scan().unwrap();
+    assert_eq!(scanner.judged, 0);
+    fs::remove_file(library.shared.library.join("b.mkv")).unwrap();
+    library.write("c.mkv.av1skip", "");
+    scanner.scan().unwrap();
+    assert_eq!((scanner.judged, library.reason("b.mkv")), (1, None));
+    assert_eq!(library.reason("c.mkv").as_deref(), Some(reasons::SKIP_MARKER));
+}
+
+#[test]
+fn the_index_of_an_earlier_process_spares_every_judgement() {
+    let library = Library::new();
+    for path in ["a.mkv", "b.mkv"] {
+        library.write(path, "tiny");
+    }
+    Scanner::new(&library.shared).scan().unwrap();
+    *library.shared.catalog_mut() = super::super::Catalog::default();
+    let mut second = Scanner::new(&library.shared);
+    second.scan().unwrap();
+    assert_eq!((second.judged, library.shared.catalog().summary(ID).files.total), (0, 2));
+    fs::write(library.dir.path().join("catalog/index.jsonl"), "damaged").unwrap();
+    *library.shared.catalog_mut() = super::super::Catalog::default();
+    let mut third = Scanner::new(&library.shared);
+    third.scan().unwrap();
+    assert_eq!(third.judged, 2);
+}
+
+#[test]
+fn a_new_receipt_makes_a_replaced_file_done_at_the_next_scan_wherever_it_was_moved() {
+    let library = Library::new();
+    library.write("a.mkv", "result");
+    let mut scanner = Scanner::new(&library.shared);
+    scanner.scan().unwrap();
+    assert_eq!(library.reason("a.mkv").as_deref(), Some(reasons::TOO_SMALL));
+    library.replaced("a.mkv", 5_000);
+    scanner.scan().unwrap();
+    assert_eq!(library.reason("a.mkv").as_deref(), Some(reasons::ALREADY_DONE));
+    let summary = library.shared.catalog().summary(ID);
+    assert_eq!(
+        (summary.files.done, summary.bytes.replaced_before, summary.bytes.replaced_after, summary.bytes.freed),
+        (1, 5_000, 6, 4_994)
+    );
+    fs::rename(library.shared.library.join("a.mkv"), library.shared.library.join("moved.mkv")).unwrap();
+    scanner.scan().unwrap();
+    assert_eq!(library.reason("moved.mkv").as_deref(), Some(reasons::ALREADY_DONE));
+}
+
+#[test]
+fn another_tree_under_the_path_is_a_problem_and_nothing_is_forgotten_or_written() {
+    let library = Library::new();
+    library.write("a.mkv", "tiny");
+    let mut scanner = Scanner::new(&library.shared);
+    scanner.scan().unwrap();
+    let index = fs::metadata(library.shared.folder.join("index.jsonl")).unwrap();
+    let away = library.dir.path().join("away");
+    fs::rename(&library.shared.library, &away).unwrap();
+    fs::create_dir(&library.shared.library).unwrap();
+    assert!(scanner.scan().unwrap_err().contains(ID));
+    scanner.save();
+    assert_eq!(library.reason("a.mkv"), None);
+    assert_eq!(fs::metadata(library.shared.folder.join("index.jsonl")).unwrap().ino(), index.ino());
+    fs::remove_dir(&library.shared.library).unwrap();
+    fs::rename(&away, &library.shared.library).unwrap();
+    scanner.scan().unwrap();
+    assert_eq!((scanner.judged, library.reason("a.mkv").as_deref()), (0, Some(reasons::TOO_SMALL)));
+}
+
+#[test]
+fn a_file_that_was_not_stable_is_looked_at_again_before_the_next_scan() {
+    let library = Library::new();
+    let path = library.shared.library.join("a.mkv");
+    fs::write(&path, "more than ten bytes").unwrap();
+    fs::hard_link(&path, library.shared.library.join("a.txt")).unwrap();
+    let mut scanner = Scanner::new(&library.shared);
+    scanner.scan().unwrap();
+    assert_eq!(library.reason("a.mkv").as_deref(), Some(reasons::NOT_STABLE));
+    let until = Instant::now() + Duration::from_secs(30);
+    std::thread::scope(|scope| {
+        scope.spawn(|| scanner.rest(until));
+        while library.reason("a.mkv").as_deref() == Some(reasons::NOT_STABLE) && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        library.shared.stop_flag().clone_from(&true);
+        library.shared.stopping.notify_all();
+    });
+    assert_eq!(library.reason("a.mkv").as_deref(), Some(reasons::HARD_LINKED));
+}

@@ -1,0 +1,267 @@
+//! Runs Av1an until every chunk is whole: follows it by what it writes, drains it when the pod is to end, and stops it when it
+//! stands still.
+//!
+//! May: run Av1an, write in the work folder. Must never: take Av1an's exit code for success; chunks are counted after it.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::time::{Duration, Instant};
+
+use av1_crds::reasons;
+use av1_crds::wire::Stage;
+use av1_media::av1an::{self, Done, Event, MAX_FILE, event};
+use av1_media::plan::Plan;
+use av1_media::progress::{Finished, Rate, Watchdog};
+use rustix::process::Signal;
+
+use super::chunks::{self, State};
+use super::files::{Files, read};
+use super::outcome::Ended;
+use super::page::Board;
+use crate::supervise::{Running, describe, kill_left_behind, last_lines, stop_requested};
+
+/// How often the figures are taken.
+const TICK: Duration = Duration::from_secs(1);
+/// How often it is looked whether Av1an ended or the pod is to end.
+const POLL: Duration = Duration::from_millis(50);
+/// Programs that an encode consists of.
+const PROGRAMS: [&str; 4] = ["av1an", "vspipe", "SvtAv1EncApp", "ffmpeg"];
+
+/// Times that bound an encode.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// How long running chunks may go on when the pod is to end.
+    pub(crate) drain: Duration,
+    /// How long an encode may stand still.
+    pub(crate) stall: Duration,
+}
+
+/// What is encoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Job<'a> {
+    pub(crate) files: &'a Files,
+    pub(crate) plan: &'a Plan,
+    /// Frames of the video.
+    pub(crate) frames: u64,
+    /// Frames a second.
+    pub(crate) rate: f64,
+    /// Bytes of the streams that will be copied.
+    pub(crate) copied: u64,
+}
+
+/// Encodes what `left` does not have yet, and returns the state in which every chunk is whole.
+///
+/// # Errors
+/// [`Ended`] when Av1an fails, stands still or is drained; whole chunks are kept in each case.
+pub(crate) fn encode(job: &Job<'_>, left: State, patience: Patience, board: &Board) -> Result<State, Ended> {
+    let resumed = u32::try_from(left.done.done.len()).unwrap_or(u32::MAX);
+    board.update(|p| p.chunks_resumed = resumed);
+    if left.is_complete() {
+        return Ok(left);
+    }
+    let ended = run(job, &left, patience, board);
+    let state =
+        chunks::repair(job.files, job.frames).map_err(|e| Ended::io("checking the chunks", &job.files.work, &e))?;
+    match ended {
+        Ok(()) if state.is_complete() => Ok(state),
+        Ok(()) => Err(Ended::retry(reasons::ENCODE_FAILED, format!("Av1an ended, but {}", kept(&state)))),
+        Err(Ended::Failed(mut failure)) => {
+            failure.failure.message = format!("{}; {}", failure.failure.message, kept(&state));
+            Err(Ended::Failed(failure))
+        }
+        Err(verdict) => Err(verdict),
+    }
+}
+
+fn kept(state: &State) -> String {
+    format!("{} of {} chunks are whole and kept", state.done.done.len(), state.chunks.len())
+}
+
+/// Removes what an agent that was killed outside of a container left running in this work folder.
+///
+/// # Errors
+/// When one of its programs does not end.
+pub(crate) fn clear(files: &Files) -> Result<(), Ended> {
+    let io = |e| Ended::io("ending programs of an earlier run", &files.work, &e);
+    fs::create_dir_all(&files.cwd).map_err(io)?;
+    let cwd = fs::canonicalize(&files.cwd).map_err(io)?;
+    let killed = kill_left_behind(&cwd, &PROGRAMS).map_err(io)?;
+    if killed > 0 {
+        tracing::warn!(killed, "programs that an earlier run left behind were ended");
+    }
+    Ok(())
+}
+
+/// Runs Av1an once.
+fn run(job: &Job<'_>, left: &State, patience: Patience, board: &Board) -> Result<(), Ended> {
+    let files = job.files;
+    let call = av1an::Files { script: &files.script, temp: &files.av1an, scenes: &files.scenes, log: &files.log };
+    let command = av1an::encode(&call, job.plan);
+    let log_from = fs::metadata(&files.log).map_or(0, |meta| meta.len());
+    let mut running =
+        Running::start(&command, &files.cwd).map_err(|e| Ended::tool("starting Av1an", &files.work, &e))?;
+    let mut follower = Follower::new(job, left, log_from);
+    let mut watchdog = Watchdog::new(millis(patience.stall), 0);
+    let mut draining: Option<Instant> = None;
+    let mut next_tick = Instant::now();
+    let status = loop {
+        if let Some(status) = running.poll().map_err(|e| Ended::io("waiting for Av1an", &files.work, &e))? {
+            break status;
+        }
+        if Instant::now() >= next_tick {
+            next_tick += TICK;
+            follower.look(board);
+            if watchdog.is_stalled(millis(follower.begun.elapsed()), follower.frames, millis(running.cpu_time())) {
+                running.end();
+                let message = format!(
+                    "no frame came and no CPU time was used for {} s; the encode was stopped",
+                    patience.stall.as_secs()
+                );
+                return Err(Ended::retry(reasons::STALLED, message));
+            }
+        }
+        match draining {
+            None if stop_requested() => {
+                draining = Some(Instant::now());
+                follower.look(board);
+                // Only a drain lets running chunks end. Before the first chunk Av1an does not listen to SIGINT.
+                running.signal(if follower.encoding { Signal::INT } else { Signal::TERM });
+                tracing::info!(seconds = patience.drain.as_secs(), "waiting for running chunks");
+            }
+            Some(since) if since.elapsed() >= patience.drain => {
+                running.end();
+                return Err(drained("the grace period ended before the running chunks did"));
+            }
+            _ => {}
+        }
+        std::thread::sleep(POLL);
+    };
+    let said = running.end();
+    follower.look(board);
+    if draining.is_some() {
+        return Err(drained("the encode was stopped"));
+    }
+    if status.success() {
+        return Ok(());
+    }
+    let said: String =
+        said.split(['\r', '\n']).filter(|line| !line.starts_with("Creating lwi index")).collect::<Vec<_>>().join("\n");
+    let no_space = said.contains("No space left on device");
+    let error = io::Error::from(if no_space { io::ErrorKind::StorageFull } else { io::ErrorKind::Other });
+    Err(if no_space {
+        Ended::io("encoding", &files.work, &error)
+    } else {
+        Ended::retry(reasons::ENCODE_FAILED, format!("Av1an failed ({}): {}", describe(status), last_lines(&said)))
+    })
+}
+
+fn drained(what: &str) -> Ended {
+    Ended::retry(reasons::POD_LOST, format!("the pod was told to end: {what}"))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Takes the figures of a running encode from the files that it writes.
+struct Follower<'a> {
+    job: &'a Job<'a>,
+    begun: Instant,
+    log_position: u64,
+    log_rest: Vec<u8>,
+    in_flight: BTreeSet<u32>,
+    done: Done,
+    chunks: u32,
+    frames: u64,
+    rate: Rate,
+    encoding: bool,
+}
+
+impl<'a> Follower<'a> {
+    fn new(job: &'a Job<'a>, left: &State, log_position: u64) -> Self {
+        Self {
+            job,
+            begun: Instant::now(),
+            log_position,
+            log_rest: Vec::new(),
+            in_flight: BTreeSet::new(),
+            done: left.done.clone(),
+            chunks: u32::try_from(left.chunks.len()).unwrap_or(u32::MAX),
+            frames: left.frames(),
+            rate: Rate::default(),
+            encoding: false,
+        }
+    }
+
+    /// Reads what is new and puts the figures on the board. A file that is just being rewritten leaves the old figures.
+    fn look(&mut self, board: &Board) {
+        if let Err(e) = self.read_log() {
+            tracing::debug!("reading Av1an's log: {e}");
+        }
+        if let Some(done) = read(&self.job.files.done(), MAX_FILE).ok().flatten().as_deref().and_then(Done::parse) {
+            self.done = done;
+        }
+        if self.encoding && self.chunks == 0 {
+            let json = read(&self.job.files.chunks(), MAX_FILE).ok().flatten().unwrap_or_default();
+            self.chunks = av1an::chunks(&json, self.job.frames)
+                .map_or(0, |chunks| u32::try_from(chunks.len()).unwrap_or(u32::MAX));
+        }
+        let finished = Finished {
+            frames: self.done.done.values().map(|chunk| chunk.frames).sum(),
+            bytes: self.done.done.values().map(|chunk| chunk.size_bytes).sum(),
+        };
+        let in_flight = self.in_flight.iter().filter(|index| !self.done.done.contains_key(&format!("{index:05}")));
+        let in_flight: u64 = in_flight
+            .map(|index| {
+                chunks::look(&self.job.files.chunk(&format!("{index:05}.ivf"))).map_or(0, |(walk, _)| walk.frames)
+            })
+            .sum();
+        self.frames = (finished.frames + in_flight).min(self.job.frames);
+        if self.encoding {
+            self.rate.record(millis(self.begun.elapsed()), self.frames);
+        }
+        self.show(finished, board);
+    }
+
+    fn show(&self, finished: Finished, board: &Board) {
+        let remaining = self.job.frames.saturating_sub(self.frames);
+        board.update(|p| {
+            p.stage = if self.encoding { Stage::Encoding } else { Stage::SplittingScenes };
+            p.frames = self.frames;
+            p.frames_per_second = self.rate.per_second();
+            p.eta_seconds = self.rate.eta_seconds(remaining);
+            p.bit_rate = finished.bit_rate(self.job.rate);
+            p.projected_size = finished.projected_size(self.job.frames, self.job.copied);
+            p.chunks_done = u32::try_from(self.done.done.len()).unwrap_or(u32::MAX);
+            p.chunks = self.chunks;
+            if let Some(plan) = p.plan.as_mut() {
+                plan.chunks = self.chunks;
+            }
+        });
+    }
+
+    fn read_log(&mut self) -> io::Result<()> {
+        let mut file = match File::open(&self.job.files.log) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        file.seek(SeekFrom::Start(self.log_position))?;
+        let read = file.take(16 << 20).read_to_end(&mut self.log_rest)?;
+        self.log_position += read as u64;
+        let end = self.log_rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        for line in self.log_rest.drain(..end).as_slice().split(|byte| *byte == b'\n') {
+            match event(&String::from_utf8_lossy(line)) {
+                Some(Event::Started(chunk)) => {
+                    self.encoding = true;
+                    self.in_flight.insert(chunk);
+                }
+                Some(Event::Finished(chunk)) => {
+                    self.in_flight.remove(&chunk);
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}

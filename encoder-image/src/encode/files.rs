@@ -1,0 +1,139 @@
+//! The files of a run's work folder: their names, and how they are written so that a crash leaves either the old or the new one.
+//!
+//! May: write in the work folder. Must never: write anywhere else.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Largest file of our own that is read back; the times of a film of ten hours need 20 MB.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// Paths in a work folder. All of them are the same in every pod, because Av1an remembers them.
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
+    /// The folder.
+    pub(crate) work: PathBuf,
+    /// Times of the source's frames ([`super::analyse`]).
+    pub(crate) frames: PathBuf,
+    /// What the chunks there were encoded from and with.
+    pub(crate) plan: PathBuf,
+    /// The script that feeds Av1an.
+    pub(crate) script: PathBuf,
+    /// Index of the source, made by the source plugin.
+    pub(crate) index: PathBuf,
+    /// Scenes.
+    pub(crate) scenes: PathBuf,
+    /// Av1an's own folder.
+    pub(crate) av1an: PathBuf,
+    /// Its log.
+    pub(crate) log: PathBuf,
+    /// Where Av1an and its children stand; tells them from other programs.
+    pub(crate) cwd: PathBuf,
+    /// The joined video.
+    pub(crate) video: PathBuf,
+}
+
+impl Files {
+    /// Paths below `work`.
+    pub(crate) fn new(work: &Path) -> Self {
+        let at = |name: &str| work.join(name);
+        Self {
+            work: work.to_owned(),
+            frames: at("frames.json"),
+            plan: at("plan.json"),
+            script: at("source.vpy"),
+            index: at("source.lwi"),
+            scenes: at("scenes.json"),
+            av1an: at("av1an"),
+            log: at("av1an.log"),
+            cwd: at("cwd"),
+            video: at("video.ivf"),
+        }
+    }
+
+    /// Av1an's list of chunks.
+    pub(crate) fn chunks(&self) -> PathBuf {
+        self.av1an.join("chunks.json")
+    }
+
+    /// Av1an's list of what is done.
+    pub(crate) fn done(&self) -> PathBuf {
+        self.av1an.join("done.json")
+    }
+
+    /// The file of a chunk.
+    pub(crate) fn chunk(&self, name: &str) -> PathBuf {
+        self.av1an.join("encode").join(name)
+    }
+}
+
+/// Writes `bytes` to `path` so that after a crash there is the old content or the new, never a part.
+///
+/// # Errors
+/// Of any step; the old content is there then.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or_else(|| io::Error::other("a file without a folder"))?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = folder.join(name);
+    let mut file = File::create(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    File::open(folder)?.sync_all()
+}
+
+/// [`replace`] with the JSON of `value`.
+///
+/// # Errors
+/// As of [`replace`].
+pub(crate) fn replace_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    replace(path, &serde_json::to_vec(value)?)
+}
+
+/// The content of `path`, none when there is no such file; `most` bytes at most.
+///
+/// # Errors
+/// When reading fails or the file is larger.
+pub(crate) fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("{} has more than {most} bytes", path.display()),
+        ));
+    }
+    Ok(Some(bytes))
+}
+
+/// The value in the JSON file `path`; none when there is none, or it can't be understood (it is made anew then).
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&read(path, MOST_BYTES).ok()??).ok()
+}
+
+/// Removes files and folders; what is not there is fine.
+///
+/// # Errors
+/// When one is there and can't be removed.
+pub(crate) fn remove(paths: &[&Path]) -> io::Result<()> {
+    for path in paths {
+        let removed = match fs::symlink_metadata(path) {
+            Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+            Ok(_) => fs::remove_file(path),
+            Err(e) => Err(e),
+        };
+        match removed {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
+}

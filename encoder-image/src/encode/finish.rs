@@ -1,0 +1,168 @@
+//! From the joined video to the output that may leave the work folder: mux, verify, size gate, hash.
+//!
+//! May: write in the work folder. Must never: let an output pass that failed a check.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use av1_crds::paths::OUTPUT_STEM;
+use av1_crds::reasons;
+use av1_crds::wire::{EncodeVerdict, OutputFile, Stage};
+use av1_media::frames::Decoded;
+use av1_media::plan::PIX_FMT;
+use av1_media::size_gate::size_gate;
+use av1_media::streams::Container;
+use av1_media::verify::ExpectedVideo;
+use sha2::{Digest, Sha256};
+
+use super::Run;
+use super::files::remove;
+use super::mux::{MuxError, MuxInput, mux};
+use super::outcome::Ended;
+use super::source::Source;
+use super::verify::{VerifyError, VerifyInput, verify};
+
+impl Run<'_> {
+    /// Muxes, verifies, judges the size, and hashes.
+    pub(super) fn finish(&mut self, source: &Source, decoded: &Decoded) -> Result<(), Ended> {
+        let name = format!("{OUTPUT_STEM}.{}", extension(&self.task.path, source.streams.container));
+        let output = self.files.work.join(&name);
+        self.stage(Stage::Muxing);
+        self.mux(source, decoded, &output)?;
+        self.stage(Stage::Verifying);
+        self.verify(source, decoded, &output)?;
+        source.check_unchanged()?;
+        let io = |e| Ended::io("reading the output", &self.files.work, &e);
+        let size = std::fs::metadata(&output).map_err(io)?.len();
+        let gate = size_gate(source.identity.size, size, self.task.settings.max_percent);
+        let passed = gate.passed;
+        self.size_gate = Some(gate);
+        remove(&[&self.files.video]).map_err(io)?;
+        if !passed {
+            remove(&[&output]).map_err(io)?;
+            return Err(Ended::Verdict {
+                verdict: EncodeVerdict::Rejected,
+                reason: reasons::NOT_SMALLER.to_owned(),
+                message: self.too_large(),
+            });
+        }
+        let sha256 = hash(&output).map_err(io)?;
+        self.output = Some(OutputFile { name, size, sha256 });
+        Ok(())
+    }
+
+    fn mux(&mut self, source: &Source, decoded: &Decoded, output: &Path) -> Result<(), Ended> {
+        let settings = format!(
+            "SVT-AV1 {} {}",
+            self.versions.get("SvtAv1EncApp").map_or("", String::as_str),
+            self.board
+                .read()
+                .plan
+                .map(|plan| format!("--preset {} --crf {}", plan.preset, plan.crf))
+                .unwrap_or_default()
+        );
+        let input = MuxInput {
+            source: &source.path,
+            probe: &source.probe,
+            streams: &source.streams,
+            video: &self.files.video,
+            frame_rate: decoded.rate,
+            encoder_settings: &settings,
+            output,
+        };
+        let command = mux(&input).map_err(|error| match &error {
+            MuxError::Tool(tool) => Ended::tool("putting video and kept streams together", &self.files.work, tool),
+            MuxError::Source(source) => Ended::io("reading the source for its layout", &self.files.work, source),
+            MuxError::Output(source) => {
+                Ended::io("setting which tracks of the output are enabled", &self.files.work, source)
+            }
+        })?;
+        self.commands.insert("mux".to_owned(), command.to_strings());
+        Ok(())
+    }
+
+    fn verify(&mut self, source: &Source, decoded: &Decoded, output: &Path) -> Result<(), Ended> {
+        let video = expected(source, decoded);
+        let input = VerifyInput {
+            source: &source.path,
+            source_probe: &source.probe,
+            streams: &source.streams,
+            frame_times: &decoded.times,
+            output,
+            settings: &self.task.settings,
+            video: &video,
+        };
+        self.checks = verify(&input).map_err(|error| match &error {
+            VerifyError::Tool { source, .. } => Ended::tool("verifying the output", &self.files.work, source),
+            other => Ended::retry(reasons::ENCODE_FAILED, other.to_string()),
+        })?;
+        let failed: Vec<String> = self
+            .checks
+            .iter()
+            .filter(|check| !check.passed)
+            .map(|check| format!("{}: {} instead of {}", check.name, check.measured, check.expected))
+            .collect();
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let message =
+            format!("{} of {} checks of the output failed: {}", failed.len(), self.checks.len(), failed.join("; "));
+        Err(Ended::Verdict { verdict: EncodeVerdict::Failed, reason: reasons::VERIFICATION_FAILED.to_owned(), message })
+    }
+
+    fn too_large(&self) -> String {
+        let gate = self.size_gate.clone().unwrap_or_default();
+        format!(
+            "the output has {} bytes, {} % of the source's {}; less than {} % is wanted",
+            gate.output_bytes, gate.percent, gate.input_bytes, gate.max_percent
+        )
+    }
+}
+
+/// What the video of the output is to be. A chroma location that AV1 can't tell is not expected.
+fn expected(source: &Source, decoded: &Decoded) -> ExpectedVideo {
+    let video = &source.video;
+    let known = |text: &Option<String>| {
+        text.clone().filter(|text| !matches!(text.as_str(), "unknown" | "unspecified" | "reserved"))
+    };
+    ExpectedVideo {
+        pix_fmt: PIX_FMT.to_owned(),
+        width: video.width.unwrap_or_default(),
+        height: video.height.unwrap_or_default(),
+        sample_aspect_ratio: video.sample_aspect_ratio,
+        color_range: known(&video.color_range),
+        color_primaries: known(&video.color_primaries),
+        color_transfer: known(&video.color_transfer),
+        color_space: known(&video.color_space),
+        chroma_location: known(&video.chroma_location)
+            .filter(|location| matches!(location.as_str(), "left" | "topleft")),
+        frame_rate: decoded.rate,
+    }
+}
+
+/// Extension of the output: the source's, when it is a plain one.
+fn extension(path: &str, container: Container) -> String {
+    let own = Path::new(path).extension().and_then(|extension| extension.to_str()).map(str::to_lowercase);
+    let plain =
+        own.filter(|extension| extension.len() <= 8 && extension.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    let usual = match container {
+        Container::Matroska => "mkv",
+        Container::Mp4 => "mp4",
+    };
+    plain.unwrap_or_else(|| usual.to_owned())
+}
+
+/// SHA-256 of a file, after it was made safe against a crash of the node.
+fn hash(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    file.sync_all()?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex::encode(hasher.finalize())),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}

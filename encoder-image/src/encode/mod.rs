@@ -1,0 +1,301 @@
+//! The encode role: probe → gates → decode pass → plan → encode → mux → verify → size gate. It leaves the output and
+//! `report.json` in the work folder, and enough there at any moment for another pod to go on.
+//!
+//! May: read the library, write in the work folder, run the tools. Must never: write in the library.
+
+mod analyse;
+mod chunks;
+mod engine;
+mod files;
+mod finish;
+mod mux;
+mod outcome;
+mod page;
+mod resources;
+mod source;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use av1_crds::reasons::{self, exit};
+use av1_crds::wire::{
+    Check, EncodePlan, EncodeReport, EncodeResult, EncodeTask, EncodeVerdict, FileIdentity, OutputFile, SizeGateResult,
+    Stage,
+};
+use av1_media::av1an::encode as av1an_call;
+use av1_media::frames::{Decoded, decode_pass};
+use av1_media::plan::{Plan, Resources, plan};
+use av1_media::progress::copied_bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use self::engine::{Job, Patience};
+use self::files::{Files, read_json, remove, replace, replace_json};
+use self::outcome::Ended;
+use self::page::Board;
+use self::source::Source;
+use crate::role::{PodArgs, RoleFailure};
+
+/// Seconds from the request to end until the pod is killed; the operator sets it to the pod's grace period.
+const GRACE_VARIABLE: &str = "AV1_GRACE_SECONDS";
+/// Kubernetes' own default of it.
+const GRACE_DEFAULT: u64 = 30;
+/// Part of the grace period that is kept for saving.
+const GRACE_KEPT: u64 = 10;
+/// Seconds without a frame and without use of CPU time after which an encode is stopped.
+const STALL_VARIABLE: &str = "AV1_STALL_SECONDS";
+const STALL_DEFAULT: u64 = 600;
+/// Longest message of a result, in characters; the whole must fit a termination message.
+const MOST_MESSAGE: usize = 500;
+
+/// Plays the role.
+///
+/// # Errors
+/// [`RoleFailure`] when there is no verdict on the file.
+pub(crate) fn run(task: &EncodeTask, args: &PodArgs) -> Result<EncodeResult, RoleFailure> {
+    let board = Board::default();
+    board.update(|p| (p.job_uid, p.run) = (task.job.uid.clone(), task.job.run));
+    page::serve(args.listen, board.clone()).map_err(|e| {
+        RoleFailure::retry(reasons::IO_ERROR, format!("the page cannot listen on {}: {e}", args.listen))
+    })?;
+    let mut run = Run::new(task, args, board);
+    match run.steps() {
+        Ok(()) => run.report(EncodeVerdict::Encoded, reasons::ENCODED, run.success()),
+        Err(Ended::Verdict { verdict, reason, message }) => run.report(verdict, &reason, message),
+        Err(Ended::Failed(failure)) => Err(failure),
+    }
+}
+
+/// One run: what is given, and what is known so far for the result and the report.
+struct Run<'a> {
+    task: &'a EncodeTask,
+    args: &'a PodArgs,
+    files: Files,
+    board: Board,
+    versions: BTreeMap<String, String>,
+    commands: BTreeMap<String, Vec<String>>,
+    identity: Option<FileIdentity>,
+    checks: Vec<Check>,
+    size_gate: Option<SizeGateResult>,
+    output: Option<OutputFile>,
+    encode_seconds: f64,
+}
+
+/// What chunks were encoded from and with. Chunks of another key are not gone on with.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct ChunkKey {
+    version: u32,
+    source_size: u64,
+    source_fingerprint: String,
+    frames: usize,
+    script: String,
+    video_params: Vec<String>,
+    max_scene: u32,
+    tools: BTreeMap<String, String>,
+}
+
+impl<'a> Run<'a> {
+    fn new(task: &'a EncodeTask, args: &'a PodArgs, board: Board) -> Self {
+        Self {
+            task,
+            args,
+            files: Files::new(&args.work),
+            board,
+            versions: BTreeMap::new(),
+            commands: BTreeMap::new(),
+            identity: None,
+            checks: Vec::new(),
+            size_gate: None,
+            output: None,
+            encode_seconds: 0.0,
+        }
+    }
+
+    fn stage(&self, stage: Stage) {
+        tracing::info!("{}", stage.as_str());
+        self.board.update(|p| p.stage = stage);
+    }
+
+    fn steps(&mut self) -> Result<(), Ended> {
+        self.check_tools()?;
+        engine::clear(&self.files)?;
+        let (pinning, resources) = resources::look(self.task.workers);
+        tracing::info!(cpus = %pinning.cpus, exclusive = pinning.exclusive, "pinning");
+        self.board.update(|p| p.pinning = pinning);
+        self.stage(Stage::Probing);
+        let (task, args) = (self.task, self.args);
+        let source = Source::open(task, args, &mut |identity| self.identity = Some(identity.clone()))?;
+        self.board.update(|p| p.media = Some(source.summary(None, 0)));
+        let (decoded, plan) = self.analyse(&source, resources)?;
+        self.encode(&source, &decoded, &plan)?;
+        self.finish(&source, &decoded)
+    }
+
+    /// The start-up check.
+    fn check_tools(&mut self) -> Result<(), Ended> {
+        let versions = crate::versions::look();
+        let problems = versions.problems();
+        if !problems.is_empty() {
+            let message = format!("the image's tools cannot do the work: {}", problems.join("; "));
+            return Err(Ended::Failed(RoleFailure::new(reasons::TOOLS_UNUSABLE, message, false, exit::TOOLS)));
+        }
+        for warning in versions.warnings() {
+            tracing::warn!("{warning}");
+        }
+        self.versions = versions.tools;
+        self.versions.insert("av1-agent".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        Ok(())
+    }
+
+    /// Counts the frames, takes their times, plans, and makes sure that what is in the work folder belongs to that plan.
+    fn analyse(&mut self, source: &Source, resources: Resources) -> Result<(Decoded, Plan), Ended> {
+        self.stage(Stage::Analysing);
+        self.commands.insert("decode".to_owned(), decode_pass(&source.path, source.video.index).to_strings());
+        let decoded = analyse::decode(&self.files, &source.path, &source.identity, &source.probe, &source.video)?;
+        let frames = decoded.times.pts.len() as u64;
+        self.board.update(|p| {
+            p.total_frames = frames;
+            p.media = Some(source.summary(Some(decoded.rate), frames));
+        });
+        let script = analyse::script_with(&self.files, &source.path, source.video.index, decoded.rate, frames)?;
+        let plan = plan(&self.task.settings, &source.probe, &source.video, decoded.rate, resources)
+            .map_err(|e| Ended::Failed(RoleFailure::bad_input(reasons::INVALID_TASK, e.to_string())))?;
+        let shown = self.shown(&plan, source.streams.dropped.clone());
+        self.board.update(|p| p.plan = Some(shown));
+        let tools = ["SvtAv1EncApp", "av1an"]
+            .map(|tool| (tool.to_owned(), self.versions.get(tool).cloned().unwrap_or_default()));
+        let key = ChunkKey {
+            version: 1,
+            source_size: source.identity.size,
+            source_fingerprint: source.identity.fingerprint.clone(),
+            frames: decoded.times.pts.len(),
+            script,
+            video_params: plan.video_params.clone(),
+            max_scene: plan.max_scene,
+            tools: BTreeMap::from(tools),
+        };
+        if read_json::<ChunkKey>(&self.files.plan).as_ref() != Some(&key) {
+            let io = |e| Ended::io("preparing the work folder", &self.files.work, &e);
+            remove(&[&self.files.av1an, &self.files.scenes, &self.files.log, &self.files.video]).map_err(io)?;
+            replace_json(&self.files.plan, &key).map_err(io)?;
+        }
+        Ok((decoded, plan))
+    }
+
+    fn shown(&self, plan: &Plan, dropped: Vec<String>) -> EncodePlan {
+        EncodePlan {
+            engine: "Av1an".to_owned(),
+            encoder: "SvtAv1".to_owned(),
+            encoder_version: self.versions.get("SvtAv1EncApp").cloned().unwrap_or_default(),
+            preset: plan.quality.preset,
+            crf: plan.quality.crf,
+            workers: plan.workers,
+            threads_per_worker: plan.lp,
+            chunks: 0,
+            dropped,
+        }
+    }
+
+    /// Encodes what is not whole yet, and joins the chunks.
+    fn encode(&mut self, source: &Source, decoded: &Decoded, plan: &Plan) -> Result<(), Ended> {
+        let work = &self.files.work;
+        let frames = decoded.times.pts.len() as u64;
+        let left = chunks::repair(&self.files, frames)
+            .map_err(|e| Ended::io("checking the chunks of an earlier run", work, &e))?;
+        tracing::info!(chunks = left.done.done.len(), of = left.chunks.len(), "whole chunks of earlier runs");
+        self.stage(Stage::SplittingScenes);
+        let copied = copied_bytes(&source.probe, &source.streams);
+        let job = Job { files: &self.files, plan, frames, rate: decoded.rate.as_f64(), copied };
+        let call = av1_media::av1an::Files {
+            script: &self.files.script,
+            temp: &self.files.av1an,
+            scenes: &self.files.scenes,
+            log: &self.files.log,
+        };
+        self.commands.insert("encode".to_owned(), av1an_call(&call, plan).to_strings());
+        let begun = Instant::now();
+        let state = engine::encode(&job, left, patience(), &self.board)?;
+        self.encode_seconds = begun.elapsed().as_secs_f64();
+        let chunks = u32::try_from(state.chunks.len()).unwrap_or(u32::MAX);
+        self.board.update(|p| {
+            (p.frames, p.chunks, p.chunks_done, p.eta_seconds) = (frames, chunks, chunks, Some(0));
+            if let Some(plan) = p.plan.as_mut() {
+                plan.chunks = chunks;
+            }
+        });
+        let (width, height) = (source.video.width.unwrap_or_default(), source.video.height.unwrap_or_default());
+        chunks::join(&self.files, &state.chunks, &decoded.times, width, height)
+            .map_err(|e| Ended::io("joining the chunks", work, &e))
+    }
+
+    fn success(&self) -> String {
+        let gate = self.size_gate.clone().unwrap_or_default();
+        format!(
+            "{} to {} bytes, {} % of the source; {} checks passed",
+            gate.input_bytes,
+            gate.output_bytes,
+            gate.percent,
+            self.checks.len()
+        )
+    }
+
+    /// Writes the report and gives the result with its hash.
+    fn report(&self, verdict: EncodeVerdict, reason: &str, message: String) -> Result<EncodeResult, RoleFailure> {
+        self.board.update(|p| p.stage = Stage::Finished);
+        let progress = self.board.read();
+        let message = if message.chars().count() > MOST_MESSAGE {
+            message.chars().take(MOST_MESSAGE - 1).chain(['…']).collect()
+        } else {
+            message
+        };
+        let mut result = EncodeResult {
+            verdict,
+            reason: reason.to_owned(),
+            message,
+            source: self.identity.clone(),
+            output: self.output.clone(),
+            report_sha256: None,
+            size_gate: self.size_gate.clone(),
+            pinning: progress.pinning,
+            frames: progress.frames,
+            encode_seconds: self.encode_seconds,
+            chunks_resumed: progress.chunks_resumed,
+        };
+        let report = EncodeReport {
+            result: result.clone(),
+            media: progress.media,
+            plan: progress.plan,
+            checks: self.checks.clone(),
+            settings: self.task.settings.clone(),
+            versions: self.versions.clone(),
+            commands: self.commands.clone(),
+        };
+        let written = serde_json::to_vec_pretty(&report).map_err(std::io::Error::from).and_then(|json| {
+            replace(&self.files.work.join(av1_crds::paths::REPORT_FILE), &json)?;
+            Ok(hex::encode(Sha256::digest(&json)))
+        });
+        match written {
+            Ok(hash) => result.report_sha256 = Some(hash),
+            Err(e) => match Ended::io("writing the report", &self.files.work, &e) {
+                Ended::Failed(failure) => return Err(failure),
+                Ended::Verdict { .. } => {
+                    return Err(RoleFailure::retry(reasons::IO_ERROR, e.to_string()));
+                }
+            },
+        }
+        tracing::info!(verdict = ?result.verdict, reason = %result.reason, "{}", result.message);
+        Ok(result)
+    }
+}
+
+/// How long the encode waits, by the environment.
+fn patience() -> Patience {
+    let seconds = |variable: &str, default: u64| {
+        std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    Patience {
+        drain: Duration::from_secs(seconds(GRACE_VARIABLE, GRACE_DEFAULT).saturating_sub(GRACE_KEPT)),
+        stall: Duration::from_secs(seconds(STALL_VARIABLE, STALL_DEFAULT).max(1)),
+    }
+}

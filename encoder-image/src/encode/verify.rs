@@ -1,0 +1,157 @@
+//! Measures source and output, each in one read, and has them judged.
+//!
+//! May: read both files. Must never: write, or decide what passes (that is `av1_media::verify`).
+
+use std::path::Path;
+use std::time::Duration;
+
+use av1_crds::settings::Settings;
+use av1_crds::wire::Check;
+use av1_media::command::Command;
+use av1_media::packets::{AtError, Reader, Reading, UnreadableLine, decode_call, hash_call};
+use av1_media::probe::{self, Probe};
+use av1_media::rational::FrameTimes;
+use av1_media::streams::StreamPlan;
+use av1_media::verify::{ExpectedVideo, Output, Source, copied_streams, judge, unreadable};
+
+use crate::supervise::{Limits, SuperviseError, capture, stream};
+
+/// Longest read of headers.
+const PROBE_WALL: Duration = Duration::from_secs(600);
+/// Longest decode: ten minutes and twenty times the duration, beyond any that still gets on.
+const DECODE_BASE_SECONDS: f64 = 600.0;
+const DECODE_TIMES_DURATION: f64 = 20.0;
+/// Longest line of a reading, in bytes.
+const MOST_LINE: usize = 64 << 10;
+
+/// What is verified against what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct VerifyInput<'a> {
+    /// The source file, absolute.
+    pub(crate) source: &'a Path,
+    /// What ffprobe says of it.
+    pub(crate) source_probe: &'a Probe,
+    /// What is kept of it.
+    pub(crate) streams: &'a StreamPlan,
+    /// Times of its decoded frames.
+    pub(crate) frame_times: &'a FrameTimes,
+    /// The output file, absolute.
+    pub(crate) output: &'a Path,
+    /// Effective settings.
+    pub(crate) settings: &'a Settings,
+    /// What the video is to be.
+    pub(crate) video: &'a ExpectedVideo,
+}
+
+/// Why nothing can be said of an output.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VerifyError {
+    #[error("reading {what} to verify it: {source}")]
+    Tool { what: &'static str, source: SuperviseError },
+    #[error("reading {what} to verify it: {source}")]
+    Line { what: &'static str, source: UnreadableLine },
+    #[error("reading {what} to verify it: {got} of {wanted} streams were read")]
+    Streams { what: &'static str, got: usize, wanted: usize },
+}
+
+/// One row for each check; the output is good when all have passed.
+///
+/// # Errors
+/// [`VerifyError`] when a tool could not be run to its end, or the source can't be read: that says nothing of the output.
+pub(crate) fn verify(input: &VerifyInput<'_>) -> Result<Vec<Check>, VerifyError> {
+    let probe = match probe_output(input.output)? {
+        Ok(probe) => probe,
+        Err(error) => return Ok(vec![unreadable(&error)]),
+    };
+    let limits = Limits { wall: longest_decode(input.source_probe), stdout: MOST_LINE };
+    let kept: Vec<u32> = input.streams.kept.iter().map(|kept| kept.index).collect();
+    let source = if kept.is_empty() {
+        Reader::default().finish()
+    } else {
+        read("the source", &hash_call(input.source, &kept), &limits)?
+    };
+    counted("the source", &source, kept.len())?;
+    let (output, errors) = read_output(input.output, &probe, &limits)?;
+    if errors.is_empty() {
+        counted("the output", &output, copied_streams(&probe).len())?;
+    }
+    Ok(judge(
+        &Source {
+            probe: input.source_probe,
+            streams: input.streams,
+            frames: input.frame_times,
+            packets: &source.streams,
+        },
+        &Output { probe: &probe, frames: &output.frames, packets: &output.streams, decode_errors: &errors },
+        input.video,
+        input.settings.duration_tolerance_millis,
+    ))
+}
+
+/// What ffprobe says of the output; an output that it can't read is a finding, not an error.
+fn probe_output(path: &Path) -> Result<Result<Probe, String>, VerifyError> {
+    match capture(&probe::ffprobe(path), &Limits { wall: PROBE_WALL, stdout: probe::MAX_JSON }) {
+        Ok(captured) => Ok(Probe::parse(&captured.stdout).map_err(|error| error.to_string())),
+        Err(error @ SuperviseError::Failed { .. }) => Ok(Err(error.to_string())),
+        Err(source) => Err(VerifyError::Tool { what: "the output", source }),
+    }
+}
+
+/// Reads the output; what the decoders complain of is a finding, not an error. Where they broke off, it is read once more to
+/// its end, so that the other checks tell what is there.
+fn read_output(path: &Path, probe: &Probe, limits: &Limits) -> Result<(Reading, String), VerifyError> {
+    let what = "the output";
+    let call = |at_error| decode_call(path, probe, &copied_streams(probe), at_error);
+    let mut reader = Reader::default();
+    match lines(what, &call(AtError::Stop), limits, &mut reader)? {
+        Ok(complaints) => Ok((reader.finish(), complaints)),
+        Err(SuperviseError::Failed { stderr_tail, status, .. }) => {
+            let errors = if stderr_tail.trim().is_empty() { status } else { stderr_tail };
+            let mut reader = Reader::default();
+            match lines(what, &call(AtError::GoOn), limits, &mut reader)? {
+                Ok(_) | Err(SuperviseError::Failed { .. }) => Ok((reader.finish(), errors)),
+                Err(source) => Err(VerifyError::Tool { what, source }),
+            }
+        }
+        Err(source) => Err(VerifyError::Tool { what, source }),
+    }
+}
+
+fn read(what: &'static str, command: &Command, limits: &Limits) -> Result<Reading, VerifyError> {
+    let mut reader = Reader::default();
+    lines(what, command, limits, &mut reader)?.map_err(|source| VerifyError::Tool { what, source })?;
+    Ok(reader.finish())
+}
+
+/// Feeds `reader`; returns the end of stderr.
+fn lines(
+    what: &'static str,
+    command: &Command,
+    limits: &Limits,
+    reader: &mut Reader,
+) -> Result<Result<String, SuperviseError>, VerifyError> {
+    let mut first_error = None;
+    let ended = stream(command, limits, &mut |line| {
+        if let Err(error) = reader.line(line) {
+            first_error.get_or_insert(error);
+        }
+    });
+    match first_error {
+        Some(source) if ended.is_ok() => Err(VerifyError::Line { what, source }),
+        _ => Ok(ended),
+    }
+}
+
+/// A stream that was asked for and not read must not pass for one without packets.
+fn counted(what: &'static str, reading: &Reading, wanted: usize) -> Result<(), VerifyError> {
+    let got = reading.streams.len();
+    if got == wanted { Ok(()) } else { Err(VerifyError::Streams { what, got, wanted }) }
+}
+
+fn longest_decode(probe: &Probe) -> Duration {
+    let seconds = probe.format.duration.unwrap_or_default().clamp(0.0, 1e6);
+    Duration::from_secs_f64(DECODE_BASE_SECONDS + DECODE_TIMES_DURATION * seconds)
+}
+
+#[cfg(test)]
+mod spoiled;

@@ -1,0 +1,278 @@
+//! Real files, muxed and verified with the real tools: whole outputs pass every check, and an output that is spoiled in one way
+//! fails the checks that are about it, and no other. Needs the encoder image's tools; `tests/media/spoil/run` runs it there.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use av1_crds::settings::SettingsSections;
+use av1_media::rational::Rational;
+use av1_media::streams::plan_streams;
+use av1_media::verify as names;
+
+use super::*;
+use crate::encode::mux::{MuxInput, mux};
+
+mod sources;
+
+use sources::{
+    encode, every_codec, matroska, mp4_with_chapters, mp4_with_disabled_subtitles, silent, video_starts_late,
+};
+
+const LIMITS: Limits = Limits { wall: Duration::from_secs(300), stdout: 64 << 20 };
+
+/// Runs ffmpeg in `folder` with arguments that are split at spaces; `~` stands for a space within one.
+fn ffmpeg(folder: &Path, arguments: &str) {
+    let place = |argument: &str| argument.replace("@/", &format!("{}/", folder.display())).replace('~', " ");
+    let command =
+        Command::new("ffmpeg").args(["-nostdin", "-v", "error", "-y"]).args(arguments.split_whitespace().map(place));
+    capture(&command, &LIMITS).unwrap();
+}
+
+/// A source with its encoded video and a whole output.
+struct Film {
+    folder: PathBuf,
+    source: PathBuf,
+    good: PathBuf,
+    probe: Probe,
+    streams: StreamPlan,
+    frames: FrameTimes,
+    video: ExpectedVideo,
+    settings: Settings,
+}
+
+impl Film {
+    /// Makes `name` in a folder of its own, encodes its video and muxes it.
+    fn new(name: &str, make: fn(&Path, &str), drop: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap().keep();
+        make(&folder, name);
+        let source = folder.join(name);
+        let probe = probe_output(&source).unwrap().unwrap();
+        let job: SettingsSections =
+            serde_json::from_value(serde_json::json!({"streams": {"dropLanguages": drop}})).unwrap();
+        let settings = Settings::resolve(&SettingsSections::default(), &job).unwrap();
+        let streams = plan_streams(&probe, &settings).unwrap();
+        let frames = read("the source", &decode_call(&source, &probe, &[], AtError::Stop), &LIMITS).unwrap().frames;
+        let good = folder.join(format!("good-{name}"));
+        let video = ExpectedVideo {
+            pix_fmt: "yuv420p10le".to_owned(),
+            width: 320,
+            height: 180,
+            sample_aspect_ratio: None,
+            color_range: Some("tv".to_owned()),
+            color_primaries: Some("bt709".to_owned()),
+            color_transfer: Some("bt709".to_owned()),
+            color_space: Some("bt709".to_owned()),
+            chroma_location: Some("left".to_owned()),
+            frame_rate: Rational { num: 24_000, den: 1_001 },
+        };
+        let film = Self { folder, source, good, probe, streams, frames, video, settings };
+        encode(&film.folder, name, "video.ivf", "null", "");
+        film.mux("video.ivf", &film.good);
+        film
+    }
+
+    fn mux(&self, video: &str, output: &Path) {
+        let input = MuxInput {
+            source: &self.source,
+            probe: &self.probe,
+            streams: &self.streams,
+            video: &self.folder.join(video),
+            frame_rate: self.video.frame_rate,
+            encoder_settings: "SVT-AV1 --preset 12 --crf 50",
+            output,
+        };
+        mux(&input).unwrap();
+    }
+
+    fn verify(&self, output: &Path) -> Vec<Check> {
+        let input = VerifyInput {
+            source: &self.source,
+            source_probe: &self.probe,
+            streams: &self.streams,
+            frame_times: &self.frames,
+            output,
+            settings: &self.settings,
+            video: &self.video,
+        };
+        verify(&input).unwrap()
+    }
+
+    fn assert_whole(&self) {
+        let checks = self.verify(&self.good);
+        let failed: Vec<_> = checks.iter().filter(|check| !check.passed).collect();
+        assert!(failed.is_empty(), "{failed:#?}");
+        let rows: Vec<_> = checks.iter().map(|check| check.name.as_str()).collect();
+        assert_eq!(rows, names::ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    }
+}
+
+/// How an output is spoiled.
+enum Spoil {
+    /// The whole output is copied with these arguments.
+    Copy(&'static str),
+    /// The video is encoded through this filter and with these arguments, then muxed as ever.
+    Encode(&'static str, &'static str),
+    /// The bytes of the whole output are changed.
+    Bytes(fn(&Film, &mut [u8])),
+}
+
+/// The film that is spoiled, made once.
+fn film() -> &'static Film {
+    static FILM: OnceLock<Film> = OnceLock::new();
+    FILM.get_or_init(|| Film::new("film.mkv", matroska, &["ru"]))
+}
+
+fn spoil(name: &str, spoil: &Spoil, expected: &[&str]) {
+    let film = film();
+    let output = film.folder.join(format!("{name}.mkv"));
+    match spoil {
+        Spoil::Copy(arguments) => {
+            let arguments = arguments.replace("ALL", "-map 0:v -map 0:a -map 0:s -map 0:t -disposition:s:0 forced");
+            ffmpeg(
+                &film.folder,
+                &format!(
+                    "-copyts -i @/good-film.mkv -c copy {arguments} -default_mode passthrough -f matroska @/{name}.mkv"
+                ),
+            );
+        }
+        Spoil::Encode(filter, arguments) => {
+            encode(&film.folder, "film.mkv", &format!("{name}.ivf"), filter, arguments);
+            film.mux(&format!("{name}.ivf"), &output);
+        }
+        Spoil::Bytes(change) => {
+            let mut bytes = std::fs::read(&film.good).unwrap();
+            change(film, &mut bytes);
+            std::fs::write(&output, bytes).unwrap();
+        }
+    }
+    let checks = film.verify(&output);
+    let failed: BTreeSet<&str> = checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
+    let expected: BTreeSet<&str> = expected.iter().copied().collect();
+    assert_eq!(failed, expected, "{:#?}", checks.iter().filter(|check| !check.passed).collect::<Vec<_>>());
+}
+
+macro_rules! spoils {
+    ($($name:ident: $spoil:expr => [$($check:ident),+];)+) => {
+        $(#[test] fn $name() { spoil(stringify!($name), &$spoil, &[$(names::$check),+]); })+
+        const COVERED: &[&str] = &[$($(names::$check),+),+];
+    };
+}
+
+spoils! {
+    media_a_dropped_frame_is_caught: Spoil::Encode("select=not(eq(n\\,20))", "") => [FRAME_COUNT];
+    media_a_frame_at_the_wrong_time_is_caught: Spoil::Copy("ALL -bsf:v setts=ts=TS+if(eq(N\\,20)\\,15\\,0)") => [FRAME_TIMES];
+    media_audio_that_starts_200_ms_late_is_caught: Spoil::Copy("ALL -bsf:a:2 setts=ts=TS+200") => [TRACK_STARTS];
+    media_a_packet_of_audio_at_the_wrong_time_is_caught: Spoil::Copy("ALL -bsf:a:2 setts=ts=TS+if(eq(N\\,20)\\,9\\,0)") => [TRACK_TIMES];
+    media_swapped_audio_tracks_are_caught: Spoil::Copy("-map 0:v -map 0:a:1 -map 0:a:0 -map 0:a:2 -map 0:s -map 0:t -disposition:s:0 forced") => [TRACK_ORDER];
+    media_a_flipped_byte_of_audio_is_caught: Spoil::Bytes(flip_a_sample) => [TRACK_DATA];
+    media_another_header_of_styled_subtitles_is_caught: Spoil::Bytes(|_, bytes| replace(bytes, b"Style: Default,Arial,16", b"Style: Default,Arial,61")) => [TRACK_CONFIGURATION];
+    media_wrong_colour_tags_are_caught: Spoil::Encode("setparams=color_primaries=bt2020", "") => [COLOUR];
+    media_eight_bits_are_caught: Spoil::Encode("format=yuv420p,setparams=chroma_location=left", "") => [PIXEL_FORMAT];
+    media_another_size_is_caught: Spoil::Encode("crop=312:180", "") => [PICTURE_SIZE];
+    media_another_shape_of_pixels_is_caught: Spoil::Copy("ALL -aspect 4:3") => [PIXEL_ASPECT];
+    media_another_codec_is_caught: Spoil::Copy("ALL -c:v libx264 -pix_fmt yuv420p10le -crf 50 -preset ultrafast -fps_mode passthrough -enc_time_base demux") => [VIDEO_STREAM];
+    media_a_cut_end_is_caught: Spoil::Copy("ALL -t 1.9") => [FRAME_COUNT, FILE_DURATION, STREAM_DURATIONS, TRACK_DATA, CHAPTERS];
+    media_a_lost_subtitle_is_caught: Spoil::Copy("ALL -map -0:s:1") => [TRACK_COUNT];
+    media_a_lost_audio_track_is_caught: Spoil::Copy("ALL -map -0:a:1") => [TRACK_COUNT];
+    media_a_lost_attachment_is_caught: Spoil::Copy("ALL -map -0:t:1") => [ATTACHMENTS];
+    media_lost_chapters_are_caught: Spoil::Copy("ALL -map_chapters -1") => [CHAPTERS];
+    media_another_language_is_caught: Spoil::Copy("ALL -metadata:s:a:1 language=kor") => [TRACK_LANGUAGES];
+    media_a_lost_title_is_caught: Spoil::Copy("ALL -metadata:s:a:0 title=") => [TRACK_TITLES];
+    media_a_lost_disposition_is_caught: Spoil::Copy("ALL -disposition:s:0 0") => [TRACK_DISPOSITIONS];
+    media_a_lost_tag_of_the_file_is_caught: Spoil::Copy("ALL -metadata comment=") => [GLOBAL_TAGS];
+    media_damaged_video_is_caught: Spoil::Bytes(damage_a_frame) => [DECODES, FRAME_COUNT];
+    media_a_file_that_is_no_video_is_caught: Spoil::Bytes(|_, bytes| bytes.fill(0)) => [READABLE];
+}
+
+#[test]
+fn every_check_is_seen_to_fail() {
+    let covered: BTreeSet<&str> = COVERED.iter().copied().collect();
+    assert_eq!(covered, names::ALL.iter().map(|(name, _)| *name).collect());
+}
+
+#[test]
+fn media_a_matroska_with_everything_passes() {
+    film().assert_whole();
+}
+
+#[test]
+fn media_the_kept_tags_are_there_and_stale_ones_gone() {
+    let film = film();
+    let tags = &probe_output(&film.good).unwrap().unwrap().streams[0].tags;
+    assert_eq!(tags.get("title").map(String::as_str), Some("Main picture"));
+    assert_eq!(tags.get("encoder_settings").map(String::as_str), Some("SVT-AV1 --preset 12 --crf 50"));
+    for stale in ["bps", "number_of_frames", "_statistics_tags", "encoder"] {
+        assert!(film.probe.streams[0].tags.contains_key(stale), "the source has {stale}");
+        assert!(!tags.contains_key(stale), "{stale} is gone");
+    }
+}
+
+#[test]
+fn media_a_video_that_starts_behind_its_audio_passes_in_both_containers() {
+    for name in ["late.mkv", "late.mp4"] {
+        Film::new(name, video_starts_late, &[]).assert_whole();
+    }
+}
+
+#[test]
+fn media_an_mp4_with_chapters_and_late_audio_passes_and_keeps_its_layout() {
+    let film = Film::new("film.mp4", mp4_with_chapters, &[]);
+    film.assert_whole();
+    let bytes = std::fs::read(&film.good).unwrap();
+    let at = |name: &[u8]| bytes.windows(4).position(|four| four == name).unwrap();
+    assert!(at(b"moov") < at(b"mdat"));
+}
+
+#[test]
+fn media_an_mp4_whose_subtitles_are_off_keeps_them_off() {
+    Film::new("off.mp4", mp4_with_disabled_subtitles, &[]).assert_whole();
+}
+
+#[test]
+fn media_every_codec_that_the_tools_can_write_is_carried() {
+    for name in ["codecs.mkv", "codecs.mp4"] {
+        let film = Film::new(name, every_codec, &[]);
+        assert!(film.streams.kept.len() >= 7, "{name}");
+        film.assert_whole();
+    }
+}
+
+#[test]
+fn media_a_film_without_sound_passes_under_a_name_that_looks_like_an_option_and_a_pattern() {
+    Film::new("-i%03d'$(x)':[0].mkv", silent, &[]).assert_whole();
+}
+
+/// Changes one byte in the middle of the uncompressed audio track.
+fn flip_a_sample(film: &Film, bytes: &mut [u8]) {
+    ffmpeg(&film.folder, "-i @/good-film.mkv -map 0:a:2 -c copy -f s16le @/samples.raw");
+    let samples = std::fs::read(film.folder.join("samples.raw")).unwrap();
+    let position = find(bytes, &samples[100_000..100_256]);
+    bytes[position + 128] ^= 0x01;
+}
+
+/// Overwrites the middle of the largest frame of the video.
+fn damage_a_frame(film: &Film, bytes: &mut [u8]) {
+    let video = std::fs::read(film.folder.join("video.ivf")).unwrap();
+    let mut position = 32;
+    let mut largest = 0..0;
+    while let Some(header) = video.get(position..position + 4) {
+        let size = u32::from_le_bytes(header.try_into().unwrap()) as usize;
+        if size > largest.len() {
+            largest = position + 12..position + 12 + size;
+        }
+        position += 12 + size;
+    }
+    let tail = &video[largest.end - 200..largest.end];
+    let at = find(bytes, tail);
+    bytes[at - 200..at + 100].fill(0xff);
+}
+
+fn replace(bytes: &mut [u8], old: &[u8], new: &[u8]) {
+    let at = find(bytes, old);
+    bytes[at..at + new.len()].copy_from_slice(new);
+}
+
+fn find(bytes: &[u8], part: &[u8]) -> usize {
+    bytes.windows(part.len()).position(|window| window == part).unwrap()
+}

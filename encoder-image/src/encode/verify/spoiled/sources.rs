@@ -1,0 +1,125 @@
+//! Small real sources, made by the tools that also read them.
+
+use std::path::Path;
+
+use super::ffmpeg;
+
+const COLOUR: &str = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709:chroma_location=left";
+
+/// Encodes the video of `source` through `filter` as AV1 with the source's own time stamps; `arguments` may override.
+pub(super) fn encode(folder: &Path, source: &str, video: &str, filter: &str, arguments: &str) {
+    ffmpeg(
+        folder,
+        &format!(
+            "-copyts -i @/{source} -map 0:V:0 -fps_mode passthrough -enc_time_base demux -vf format=yuv420p10le,{COLOUR},{filter} \
+             -c:v libsvtav1 -preset 12 -crf 50 -g 48 -svtav1-params lp=1 {arguments} -f ivf @/{video}"
+        ),
+    );
+}
+
+/// H.264 with B-frames at 23.976 frames a second, four sounds, subtitles and chapters to build from.
+fn parts(folder: &Path) {
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("lines.srt", "1\n00:00:00,500 --> 00:00:01,700\nHello\n\n2\n00:00:02,000 --> 00:00:03,500\nWorld\n");
+    let one = ";FFMETADATA1\ntitle=Film\ncomment=Kept\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1500\ntitle=One\n";
+    write("one-chapter.txt", one);
+    write("chapters.txt", &format!("{one}[CHAPTER]\nTIMEBASE=1/1000\nSTART=1500\nEND=4000\ntitle=Two\n"));
+    write("font.ttf", &"not really a font ".repeat(500));
+    ffmpeg(
+        folder,
+        &format!(
+            "-f lavfi -i testsrc2=s=320x180:r=24000/1001:d=4,noise=alls=20:allf=t,format=yuv420p,{COLOUR} -c:v libx264 -preset veryfast -bf 3 \
+             -metadata:s:v:0 title=Main~picture -metadata:s:v:0 language=eng @/video.mp4"
+        ),
+    );
+    for (name, frequency, codec) in
+        [("1.m4a", 440, "aac"), ("2.mka", 880, "libopus"), ("3.mka", 330, "pcm_s16le"), ("4.m4a", 220, "ac3")]
+    {
+        ffmpeg(folder, &format!("-f lavfi -i sine={frequency}:d=4 -c:a {codec} @/{name}"));
+    }
+}
+
+/// Audio that starts 80 ms late, three kept and one Russian track, two kinds of subtitles, fonts, chapters, stale statistics.
+pub(super) fn matroska(folder: &Path, name: &str) {
+    parts(folder);
+    ffmpeg(
+        folder,
+        &format!(
+            "-i @/video.mp4 -itsoffset 0.08 -i @/1.m4a -i @/2.mka -i @/3.mka -i @/4.m4a -i @/lines.srt -i @/chapters.txt -map 0:v -map 1:a -map 2:a -map 4:a -map 3:a \
+             -map 5:s -map 5:s -c copy -c:s:0 srt -c:s:1 ass -map_metadata 6 -map_chapters 6 -metadata:s:v:0 title=Main~picture -metadata:s:v:0 language=eng \
+             -metadata:s:v:0 BPS=123 -metadata:s:v:0 NUMBER_OF_FRAMES=999 -metadata:s:v:0 _STATISTICS_TAGS=BPS -metadata:s:v:0 encoder=x264 \
+             -metadata:s:a:0 language=eng -metadata:s:a:0 title=Main -metadata:s:a:1 language=jpn -metadata:s:a:2 language=rus -metadata:s:a:3 language=ger \
+             -metadata:s:s:0 language=eng -metadata:s:s:1 language=fre -disposition:a:0 default -disposition:a:1 original -disposition:a:2 0 -disposition:a:3 comment \
+             -disposition:s:0 forced -disposition:s:1 0 -attach @/font.ttf -metadata:s:t:0 mimetype=font/ttf -attach @/chapters.txt -metadata:s:t:1 mimetype=text/plain \
+             -default_mode passthrough @/{name}"
+        ),
+    );
+}
+
+/// Video that starts half a second behind the audio.
+pub(super) fn video_starts_late(folder: &Path, name: &str) {
+    parts(folder);
+    ffmpeg(folder, &format!("-itsoffset 0.5 -i @/video.mp4 -i @/1.m4a -map 0:v -map 1:a -c copy -copyts @/{name}"));
+}
+
+/// AAC that starts late and AC-3, subtitles, chapters, the index in front.
+pub(super) fn mp4_with_chapters(folder: &Path, name: &str) {
+    parts(folder);
+    ffmpeg(
+        folder,
+        &format!(
+            "-i @/video.mp4 -itsoffset 0.08 -i @/1.m4a -i @/4.m4a -i @/lines.srt -i @/chapters.txt -map 0:v -map 1:a -map 2:a -map 3:s -map 3:s -c copy -c:s mov_text \
+             -map_metadata 4 -map_chapters 4 -metadata:s:v:0 language=eng -metadata:s:a:0 language=eng -metadata:s:a:0 title=Main -metadata:s:a:1 language=jpn \
+             -disposition:a:1 0 -metadata:s:s:1 language=ger -movflags +faststart @/{name}"
+        ),
+    );
+}
+
+/// Subtitles whose tracks are not enabled, as most programs but ffmpeg write them.
+pub(super) fn mp4_with_disabled_subtitles(folder: &Path, name: &str) {
+    parts(folder);
+    ffmpeg(
+        folder,
+        &format!("-i @/video.mp4 -i @/1.m4a -i @/lines.srt -map 0 -map 1 -map 2 -c copy -c:s mov_text @/{name}"),
+    );
+    let path = folder.join(name);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let headers: Vec<usize> =
+        bytes.windows(4).enumerate().filter(|(_, four)| four == b"tkhd").map(|(at, _)| at).collect();
+    let last = headers.last().unwrap();
+    bytes[last + 7] &= !1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// One track for each codec of the table of `av1_media::streams` that the tools have an encoder for.
+pub(super) fn every_codec(folder: &Path, name: &str) {
+    parts(folder);
+    let (sounds, texts) = if name.ends_with(".mp4") {
+        ("aac ac3 alac eac3 flac libmp3lame libopus", "mov_text")
+    } else {
+        let sounds = "aac ac3 alac dca eac3 flac mlp mp2 libmp3lame libopus pcm_f32le pcm_f64le pcm_s16be pcm_s16le pcm_s24be pcm_s24le pcm_s32be \
+             pcm_s32le pcm_u8 truehd libvorbis";
+        (sounds, "ass subrip webvtt")
+    };
+    let maps = |input: u8, codecs: &str| format!("-map {input} ").repeat(codecs.split_whitespace().count());
+    let choose = |kind: &str, codecs: &str| {
+        codecs.split_whitespace().enumerate().map(|(n, codec)| format!("-c:{kind}:{n} {codec} ")).collect::<String>()
+    };
+    ffmpeg(
+        folder,
+        &format!(
+            "-i @/video.mp4 -f lavfi -i sine=440:r=48000:d=4 -i @/lines.srt -map 0 {}{}-c:v copy -ac 2 {}{}-strict -2 @/{name}",
+            maps(1, sounds),
+            maps(2, texts),
+            choose("a", sounds),
+            choose("s", texts)
+        ),
+    );
+}
+
+/// Nothing but video.
+pub(super) fn silent(folder: &Path, name: &str) {
+    parts(folder);
+    ffmpeg(folder, "-i @/video.mp4 -c copy @/silent.mkv");
+    std::fs::rename(folder.join("silent.mkv"), folder.join(name)).unwrap();
+}

@@ -1,0 +1,71 @@
+//! `av1-agent`: the one program that touches video files. In pods it plays one role (`av1-agent pod ROLE`) and says what came
+//! of it in the termination message; for people it prints the versions of the tools.
+//!
+//! May: start roles and turn their results into exit codes. Must never: talk to the API server.
+
+mod beneath;
+mod catalog;
+mod encode;
+mod facts;
+mod failpoint;
+mod prepare;
+mod role;
+mod settle;
+mod supervise;
+mod versions;
+mod volume;
+mod workdir;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::role::{PodArgs, finish, task};
+
+/// Finds, encodes, verifies and replaces video files for av1-operator.
+#[derive(Parser)]
+#[command(name = "av1-agent", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one value a process")]
+enum Command {
+    /// Play one role in a pod.
+    #[command(subcommand)]
+    Pod(Role),
+    /// Print the versions of the tools, and fail when they cannot do the work.
+    Versions,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Make `.av1/` on a volume and find out what the volume can do.
+    Prepare(PodArgs),
+    /// Keep the list of files with their verdicts.
+    Catalog(PodArgs),
+    /// Make the work folder of an encode.
+    Workdir(PodArgs),
+    /// Encode and verify one file.
+    Encode(PodArgs),
+    /// Replace or mark one file.
+    Settle(PodArgs),
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_env_filter(env_filter()).with_target(false).with_writer(std::io::stderr).init();
+    match Cli::parse().command {
+        Command::Versions => versions::print(),
+        Command::Pod(Role::Prepare(args)) => finish(&args, task(&args).and_then(|task| prepare::run(&task, &args))),
+        Command::Pod(Role::Catalog(args)) => finish(&args, task(&args).and_then(|task| catalog::run(&task, &args))),
+        Command::Pod(Role::Workdir(args)) => finish(&args, task(&args).and_then(|task| workdir::run(&task, &args))),
+        Command::Pod(Role::Encode(args)) => finish(&args, task(&args).and_then(|task| encode::run(&task, &args))),
+        Command::Pod(Role::Settle(args)) => finish(&args, task(&args).and_then(|task| settle::run(&task, &args))),
+    }
+}
+
+fn env_filter() -> tracing_subscriber::EnvFilter {
+    tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"))
+}

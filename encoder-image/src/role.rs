@@ -1,0 +1,113 @@
+//! What all roles share: their arguments, how a task is read, and how a result becomes a termination message and an exit code.
+//!
+//! May: write the termination message. Must never: touch the library.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use av1_crds::reasons::{self, exit};
+use av1_crds::wire::{MAX_TERMINATION_MESSAGE, PodFailure, PodResult};
+use av1_crds::{AGENT_PORT, paths};
+use clap::Args;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Arguments of every role; the paths are mount points in pods and can be other folders elsewhere.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PodArgs {
+    /// The task as JSON.
+    #[arg(long)]
+    pub(crate) task: String,
+    /// The library's root.
+    #[arg(long, default_value = paths::LIBRARY)]
+    pub(crate) library: PathBuf,
+    /// The volume's root (prepare).
+    #[arg(long, default_value = paths::VOLUME)]
+    pub(crate) volume: PathBuf,
+    /// The library's `.av1` (workdir).
+    #[arg(long, default_value = paths::STATE_ROOT)]
+    pub(crate) state_root: PathBuf,
+    /// The run's work folder (encode).
+    #[arg(long, default_value = paths::WORK)]
+    pub(crate) work: PathBuf,
+    /// The catalog's own folder (catalog).
+    #[arg(long, default_value = paths::CATALOG)]
+    pub(crate) catalog: PathBuf,
+    /// Address of the HTTP page (catalog, encode).
+    #[arg(long, default_value_t = SocketAddr::from(([0, 0, 0, 0], AGENT_PORT)))]
+    pub(crate) listen: SocketAddr,
+    /// UID of this pod; written into claims.
+    #[arg(long, env = "POD_UID", default_value = "local")]
+    pub(crate) pod_uid: String,
+    /// Where the result goes.
+    #[arg(long, default_value = "/dev/termination-log")]
+    pub(crate) termination_log: PathBuf,
+}
+
+/// Why a role could not do its work, and the exit code for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RoleFailure {
+    pub(crate) failure: PodFailure,
+    pub(crate) exit: u8,
+}
+
+impl RoleFailure {
+    /// A failure that may heal.
+    pub(crate) fn retry(reason: &str, message: impl Into<String>) -> Self {
+        Self::new(reason, message, true, exit::FAILURE)
+    }
+
+    /// Bad input: trying again does not help.
+    pub(crate) fn bad_input(reason: &str, message: impl Into<String>) -> Self {
+        Self::new(reason, message, false, exit::BAD_INPUT)
+    }
+
+    /// Any other failure.
+    pub(crate) fn new(reason: &str, message: impl Into<String>, retryable: bool, exit: u8) -> Self {
+        Self { failure: PodFailure { reason: reason.to_owned(), message: message.into(), retryable }, exit }
+    }
+}
+
+/// The task in `args`.
+pub(crate) fn task<T: DeserializeOwned>(args: &PodArgs) -> Result<T, RoleFailure> {
+    serde_json::from_str(&args.task).map_err(|e| {
+        RoleFailure::bad_input(
+            reasons::INVALID_TASK,
+            format!("the task could not be read ({e}): operator and agent may be of different versions"),
+        )
+    })
+}
+
+/// Writes the termination message and gives the exit code.
+pub(crate) fn finish<T: Serialize>(args: &PodArgs, result: Result<T, RoleFailure>) -> ExitCode {
+    let (message, exit) = match result {
+        Ok(result) => (serde_json::to_string(&PodResult::Done(result)), exit::VERDICT),
+        Err(error) => {
+            tracing::error!(reason = %error.failure.reason, "{}", error.failure.message);
+            (serde_json::to_string(&PodResult::<()>::Failed(shortened(error.failure))), error.exit)
+        }
+    };
+    let written = match message {
+        Ok(message) if message.len() <= MAX_TERMINATION_MESSAGE => {
+            std::fs::write(&args.termination_log, message).map_err(|e| e.to_string())
+        }
+        Ok(message) => Err(format!("the result has {} bytes, more than {MAX_TERMINATION_MESSAGE}", message.len())),
+        Err(e) => Err(e.to_string()),
+    };
+    match written {
+        Ok(()) => ExitCode::from(exit),
+        Err(e) => {
+            tracing::error!("cannot write the result to {}: {e}", args.termination_log.display());
+            ExitCode::from(exit::FAILURE)
+        }
+    }
+}
+
+/// Cuts the message so that the whole fits a termination message however it is escaped.
+fn shortened(mut failure: PodFailure) -> PodFailure {
+    const MOST: usize = 500;
+    if failure.message.chars().count() > MOST {
+        failure.message = failure.message.chars().take(MOST - 1).chain(['…']).collect();
+    }
+    failure
+}

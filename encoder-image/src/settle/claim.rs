@@ -1,0 +1,169 @@
+//! The claim on a path: the fence between two pods that settle the same file.
+//!
+//! A claim is a file that only one can make (O_EXCL, or a link from a file that is whole already). A claim whose pod was seen to
+//! end is not removed but followed: `<hash>.after.<pod uid>` is made just as exclusively, so that of two successors one wins.
+//! Who made the last file of that chain holds the claim. Letting go removes the head first.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+
+use av1_crds::wire::SettleTask;
+use av1_media::receipt::path_hash;
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::error::{Doing, SettleError};
+use super::place::{FILE_MODE, State, read_capped};
+use crate::beneath::Folder;
+use crate::failpoint::durable;
+
+const MAX_CLAIM: usize = 64 << 10;
+/// Longest chain of pods that ended without letting go.
+const MAX_CHAIN: usize = 1_000;
+
+/// What a claim file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClaimFile {
+    v: u32,
+    path: String,
+    job: String,
+    run: i64,
+    pod: String,
+    at: String,
+}
+
+/// A claim that is held.
+pub(super) struct Claim {
+    /// Files of the chain, the head first.
+    chain: Vec<OsString>,
+}
+
+/// Takes the claim on the task's path for the pod.
+pub(super) fn take(state: &State, task: &SettleTask, pod: &str) -> Result<Claim, SettleError> {
+    let hash = path_hash(&task.path);
+    let own = ClaimFile {
+        v: 1,
+        path: task.path.clone(),
+        job: task.job.uid.clone(),
+        run: task.job.run,
+        pod: pod.to_owned(),
+        at: jiff::Timestamp::now().to_string(),
+    };
+    for ended in &task.takeover_from {
+        state.claims.unlink(&temporary_of(ended)).doing(|| "removing what an ended pod left".to_owned())?;
+    }
+    let mut chain = vec![OsString::from(&hash)];
+    while chain.len() <= MAX_CHAIN {
+        let name = chain.last().map_or_else(OsString::new, Clone::clone);
+        match make(&state.claims, &name, &own).doing(|| "writing the claim on the path".to_owned())? {
+            None => {
+                confirm(&state.claims, &chain, &own)?;
+                sweep(state, task, &hash, &chain)?;
+                return Ok(Claim { chain });
+            }
+            Some(holder) if holder.pod == pod => return Ok(Claim { chain }),
+            Some(holder)
+                if task.takeover_from.contains(&holder.pod)
+                    || holder.pod.is_empty() && !task.takeover_from.is_empty() =>
+            {
+                chain.push(OsString::from(format!("{hash}.after.{}", holder.pod)))
+            }
+            Some(holder) => {
+                return Err(SettleError::ClaimHeld { holder: holder.pod, job: holder.job });
+            }
+        }
+    }
+    Err(SettleError::Parked(format!("more than {MAX_CHAIN} pods claimed this path and ended without letting go")))
+}
+
+/// Makes one claim file; gives its holder when it exists already.
+fn make(claims: &Folder, name: &OsStr, own: &ClaimFile) -> io::Result<Option<ClaimFile>> {
+    let json = serde_json::to_vec(own)?;
+    let temporary = temporary_of(&own.pod);
+    claims.unlink(&temporary)?;
+    durable("settle::claim::write", || {
+        let mut file = claims.create_new(&temporary, FILE_MODE)?;
+        file.write_all(&json)?;
+        file.sync_all()
+    })?;
+    let made = durable("settle::claim::make", || publish(claims, &temporary, name, &json));
+    claims.unlink(&temporary)?;
+    match made {
+        Ok(()) => durable("settle::claim::sync", || claims.sync()).map(|()| None),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => read(claims, name).map(Some),
+        // A network file system may report failure for what it did: whose claim it is decides.
+        Err(e) => match read(claims, name) {
+            Ok(holder) => Ok(Some(holder)),
+            Err(_) => Err(e),
+        },
+    }
+}
+
+/// Removes followers of ended pods to which no chain leads any more: left by a pod that was killed while it let go.
+fn sweep(state: &State, task: &SettleTask, hash: &str, chain: &[OsString]) -> Result<(), SettleError> {
+    for ended in &task.takeover_from {
+        let name = OsString::from(format!("{hash}.after.{ended}"));
+        if !chain.contains(&name) {
+            state.claims.unlink(&name).doing(|| "removing what an ended pod left".to_owned())?;
+        }
+    }
+    Ok(())
+}
+
+fn temporary_of(pod: &str) -> OsString {
+    OsString::from(format!(".{pod}.tmp"))
+}
+
+/// Gives the whole file its name. Without hard links the name is made first and filled then.
+fn publish(claims: &Folder, temporary: &OsStr, name: &OsStr, json: &[u8]) -> io::Result<()> {
+    match claims.link(temporary, claims, name) {
+        Err(e)
+            if matches!(
+                Errno::from_io_error(&e),
+                Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK | Errno::INVAL)
+            ) =>
+        {
+            let mut file = claims.create_new(name, FILE_MODE)?;
+            file.write_all(json)?;
+            file.sync_all()
+        }
+        other => other,
+    }
+}
+
+/// What a claim file says. One that a crash left unfinished (where there are no hard links) names nobody.
+fn read(claims: &Folder, name: &OsStr) -> io::Result<ClaimFile> {
+    let bytes = read_capped(claims, name, MAX_CLAIM)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+/// Reads the chain again from its head: it must still lead to the own claim, else its holder let go in between.
+fn confirm(claims: &Folder, chain: &[OsString], own: &ClaimFile) -> Result<(), SettleError> {
+    for (index, name) in chain.iter().enumerate() {
+        let holder = read(claims, name);
+        let leads_on = match (&holder, chain.get(index + 1)) {
+            (Ok(holder), Some(next)) => next.to_string_lossy().ends_with(&format!(".after.{}", holder.pod)),
+            (Ok(holder), None) => holder == own,
+            (Err(_), _) => false,
+        };
+        if !leads_on {
+            if let Some(last) = chain.last() {
+                claims.unlink(last).doing(|| "letting go of the claim".to_owned())?;
+            }
+            let (pod, job) = holder.map_or_else(|_| ("unknown".to_owned(), "unknown".to_owned()), |h| (h.pod, h.job));
+            return Err(SettleError::ClaimHeld { holder: pod, job });
+        }
+    }
+    Ok(())
+}
+
+impl Claim {
+    /// Lets go.
+    pub(super) fn release(self, state: &State) -> io::Result<()> {
+        for name in &self.chain {
+            durable("settle::claim::release", || state.claims.unlink(name))?;
+        }
+        state.claims.sync()
+    }
+}

@@ -1,0 +1,153 @@
+//! The settle role: the only one that changes the library. It acts on its arguments alone and never parses media.
+//!
+//! Replaces a file by its verified output, or records why it stays as it is. Every step can be killed: run again, it finishes
+//! what was begun or takes it back, with the same result. On any doubt all files are kept and a person is asked.
+//! May: write in the file's folder and in `.av1`. Must never: remove the last whole copy of an original, touch a file that
+//! another program put at the name, start a program.
+
+mod attributes;
+mod claim;
+mod cleanup;
+mod copy;
+mod error;
+mod journal;
+mod place;
+mod record;
+mod replace;
+mod result;
+mod swap;
+
+use std::ffi::OsStr;
+
+use av1_crds::paths;
+use av1_crds::wire::{EncodeVerdict, SettleResult, SettleTask};
+use av1_media::identity::{Comparison, compare};
+use av1_media::journal::Journal;
+use av1_media::receipt::Receipt;
+use jiff::Timestamp;
+
+use crate::beneath::Root;
+use crate::role::{PodArgs, RoleFailure};
+use crate::volume;
+use error::{Doing, SettleError};
+use place::{Place, State, identity_at};
+
+/// What became of a file.
+enum Outcome {
+    /// Settled, with this receipt.
+    Receipt(Box<Receipt>),
+    /// The file is not the planned one. Where the original is when it was out already.
+    SourceChanged { original: Option<String> },
+}
+
+/// Settles one file.
+pub(crate) fn run(task: &SettleTask, args: &PodArgs) -> Result<SettleResult, RoleFailure> {
+    #[cfg(feature = "failpoints")]
+    let _points = crate::failpoint::setup();
+    validate(task, &args.pod_uid)?;
+    let root = Root::open(&args.library).doing(|| format!("opening the library {}", args.library.display()))?;
+    volume::check(&root, &task.volume_id, &task.library)?;
+    let state = State::open(&root)?;
+    let claim = claim::take(&state, task, &args.pod_uid)?;
+    let settled = settle(&root, &state, task);
+    // A job whose names may be half changed keeps its claim: only its own next pod may go on.
+    let keep = settled.is_err()
+        && journal::read(&state, &task.job.uid).map_or(true, |journal| journal.is_some_and(|j| j.swap.is_some()));
+    if !keep && let Err(error) = claim.release(&state) {
+        tracing::warn!("the claim on the path could not be removed ({error}); the operator's next pod takes it over");
+    }
+    Ok(settled?)
+}
+
+/// Refuses what would reach outside the library, or into what is ours.
+fn validate(task: &SettleTask, pod: &str) -> Result<(), SettleError> {
+    let invalid = |why: String| Err(SettleError::Invalid(why));
+    for (what, uid) in [("job", task.job.uid.as_str()), ("pod", pod)]
+        .into_iter()
+        .chain(task.takeover_from.iter().map(|uid| ("pod", uid.as_str())))
+    {
+        if uid.is_empty() || uid.len() > 64 || !uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return invalid(format!("{uid:?} is not the UID of a {what}"));
+        }
+    }
+    if task.path.contains('\0')
+        || task.path.split('/').any(|part| part.is_empty() || part == "." || part == ".." || part == paths::AV1_DIR)
+    {
+        return invalid(format!("{:?} is not the path of a library's file", task.path));
+    }
+    match (&task.output, task.verdict) {
+        (None, EncodeVerdict::Encoded) => invalid("the task says Encoded but names no output".to_owned()),
+        (Some(output), EncodeVerdict::Encoded) if output.sha256.len() != 64 => {
+            invalid("the output's SHA-256 is not one".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Under the claim: goes on where an earlier run ended, or begins.
+fn settle(root: &Root, state: &State, task: &SettleTask) -> Result<SettleResult, SettleError> {
+    let (receipts, _) = record::receipts(state, &task.path)?;
+    let has_receipt =
+        |task: &SettleTask| receipts.entries.iter().find(|r| r.job.uid == task.job.uid && r.job.run == task.job.run);
+    let mut earlier = journal::read(state, &task.job.uid)?;
+    if let Some(old) = earlier.take_if(|journal| journal.task.job.run != task.job.run) {
+        // An earlier run of the job ended in the middle: its names come first.
+        if old.swap.is_some() && has_receipt(&old.task).is_none() {
+            let old_task = old.task.clone();
+            decide(root, state, &old_task, Some(old))?;
+        }
+        journal::remove(state, &task.job.uid)?;
+    }
+    let outcome = match has_receipt(task) {
+        Some(receipt) => Outcome::Receipt(Box::new(receipt.clone())),
+        None => decide(root, state, task, earlier)?,
+    };
+    let left = clean(root, state, task)?;
+    Ok(match outcome {
+        Outcome::Receipt(receipt) => result::settled(&receipt, left),
+        Outcome::SourceChanged { original } => result::changed(task, original, left),
+    })
+}
+
+/// Does what the verdict asks for.
+fn decide(root: &Root, state: &State, task: &SettleTask, earlier: Option<Journal>) -> Result<Outcome, SettleError> {
+    let swapping = earlier.as_ref().is_some_and(|journal| journal.swap.is_some());
+    let Some(place) = Place::open(root, task)? else {
+        if swapping {
+            return Err(SettleError::Parked(format!(
+                "the folder of {:?} is gone in the middle of a swap: original and output are where the folder went, as {:?} or .av1-{}.*",
+                task.path, task.path, task.job.uid
+            )));
+        }
+        return Ok(Outcome::SourceChanged { original: None });
+    };
+    if task.verdict == EncodeVerdict::Encoded {
+        return replace::replace(root, state, &place, task, earlier);
+    }
+    let found = identity_at(&place.folder, &place.name).doing(|| "looking at the file".to_owned())?;
+    if found.is_none_or(|found| compare(&task.source, &found) == Comparison::Different) {
+        return Ok(Outcome::SourceChanged { original: None });
+    }
+    let at = Timestamp::now().to_string();
+    let not_written = record::mark(&place, task, &at)?;
+    let mut receipt = record::receipt(root, task, &at)?;
+    receipt.not_kept.extend(not_written);
+    Ok(Outcome::Receipt(Box::new(record::write_receipt(state, receipt)?)))
+}
+
+/// Removes what the job no longer needs; returns a word about what could not go. The journal goes last.
+fn clean(root: &Root, state: &State, task: &SettleTask) -> Result<Option<String>, SettleError> {
+    remove_empty_trash(state, &task.job.uid);
+    let left = cleanup::remove_work(root, &task.job.uid).err().map(|error| {
+        tracing::warn!("the job's work folder could not be removed: {error}");
+        format!("the work folder .av1/work/{}: {error}", task.job.uid)
+    });
+    journal::remove(state, &task.job.uid)?;
+    Ok(left)
+}
+
+/// A trash folder in which nothing was put does not stay.
+fn remove_empty_trash(state: &State, job_uid: &str) {
+    // It stays when it holds an original, and an empty one left behind harms nobody.
+    let _ = state.trash.remove_folder(OsStr::new(job_uid));
+}

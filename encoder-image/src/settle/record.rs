@@ -1,0 +1,238 @@
+//! What is written about a file: receipts, and for files that stay as they are the marker and the sidecar beside them.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+
+use av1_crds::paths;
+use av1_crds::reasons;
+use av1_crds::settings::WhySidecars;
+use av1_crds::wire::{EncodeVerdict, SettleTask};
+use av1_media::marker::{MAX_MARKER, Marker, OwnMarker, Why, why_is_ours, why_text};
+use av1_media::receipt::{
+    self, MAX_RECEIPTS_JSON, MAX_REPORT_JSON, Receipt, ReceiptError, Receipts, file_name, settings_digest,
+};
+use av1_media::trash::MAX_NAME;
+use sha2::{Digest, Sha256};
+
+use super::copy::run_folder;
+use super::error::{Doing, SettleError};
+use super::place::{Place, State, read_capped, write_new, write_whole};
+use crate::beneath::Root;
+use crate::failpoint::durable;
+
+/// Most bytes of a sidecar that are read to see whose it is.
+const MAX_WHY: usize = 1 << 20;
+
+/// The path's receipts. Broken ones do not stop the work: they are kept under another name when new ones are written.
+pub(super) fn receipts(state: &State, path: &str) -> Result<(Receipts, bool), SettleError> {
+    let bytes = match read_capped(&state.receipts, OsStr::new(&file_name(path)), MAX_RECEIPTS_JSON) {
+        Ok(None) => return Ok((Receipts::none(path), false)),
+        Ok(Some(bytes)) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+            return Ok((Receipts::none(path), true));
+        }
+        Err(e) => return Err(e).doing(|| "reading the path's receipts".to_owned()),
+    };
+    match Receipts::parse(&bytes) {
+        Ok(receipts) if receipts.path == path => Ok((receipts, false)),
+        Err(error @ ReceiptError::Newer(_)) => Err(SettleError::Invalid(format!("{error}: update the encoder image"))),
+        Ok(_) | Err(_) => Ok((Receipts::none(path), true)),
+    }
+}
+
+/// A receipt of the task as it stands; what only a replaced file has is filled in by the caller.
+pub(super) fn receipt(root: &Root, task: &SettleTask, at: &str) -> Result<Receipt, SettleError> {
+    let (report, complaint) = report(root, task)?;
+    Ok(Receipt {
+        v: receipt::VERSION,
+        path: task.path.clone(),
+        library: task.library.clone(),
+        job: task.job.clone(),
+        at: at.to_owned(),
+        verdict: task.verdict,
+        reason: task.reason.clone(),
+        message: task.message.clone(),
+        source: task.source.clone(),
+        source_sha256: None,
+        result: None,
+        result_sha256: None,
+        original: None,
+        original_until: None,
+        settings: task.settings.clone(),
+        settings_digest: settings_digest(&task.settings),
+        report,
+        not_kept: complaint.into_iter().collect(),
+    })
+}
+
+/// The run's report, if it is the one whose hash the task names; else why not, in words.
+fn report(root: &Root, task: &SettleTask) -> Result<(Option<serde_json::Value>, Option<String>), SettleError> {
+    let Some(expected) = &task.report_sha256 else {
+        return Ok((None, None));
+    };
+    let not = |why: &str| Ok((None, Some(format!("the encode's report: {why}"))));
+    let Some(folder) = run_folder(root, task)? else {
+        return not("the work folder is gone");
+    };
+    let bytes = match read_capped(&folder, OsStr::new(paths::REPORT_FILE), MAX_REPORT_JSON) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return not("not in the work folder"),
+        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
+            return not(&e.to_string());
+        }
+        Err(e) => return Err(e).doing(|| "reading the encode's report".to_owned()),
+    };
+    let found = hex::encode(Sha256::digest(&bytes));
+    if found != *expected {
+        return not(&format!("it has SHA-256 {found}, the encode told {expected}"));
+    }
+    match serde_json::from_slice(&bytes) {
+        Ok(report) => Ok((Some(report), None)),
+        Err(e) => not(&e.to_string()),
+    }
+}
+
+/// Writes the receipt before all others of its path.
+pub(super) fn write_receipt(state: &State, mut receipt: Receipt) -> Result<Receipt, SettleError> {
+    let name = OsString::from(file_name(&receipt.path));
+    let (mut all, broken) = receipts(state, &receipt.path)?;
+    if broken {
+        let aside = OsString::from(format!("{}.broken-{}", file_name(&receipt.path), receipt.job.uid));
+        receipt.not_kept.push(format!("earlier receipts could not be read; they are kept as {}", aside.display()));
+        durable("settle::receipt::aside", || state.receipts.rename(&name, &state.receipts, &aside))
+            .doing(|| "putting broken receipts aside".to_owned())?;
+    }
+    all.put(receipt.clone());
+    let temporary = OsString::from(format!(".{}.tmp", receipt.job.uid));
+    let write = || {
+        write_whole("settle::receipt", &state.receipts, &temporary, &name, &all.to_json().map_err(io::Error::other)?)
+    };
+    write().doing(|| "writing the receipt".to_owned())?;
+    Ok(receipt)
+}
+
+/// Writes the marker and the sidecar of a file that stays as it is; returns what could not be written, in words.
+pub(super) fn mark(place: &Place, task: &SettleTask, at: &str) -> Result<Vec<String>, SettleError> {
+    let mut not_written = Vec::new();
+    let wants_marker = task.verdict == EncodeVerdict::Rejected && task.reason == reasons::NOT_SMALLER;
+    let marked = wants_marker && write_marker(place, task, at, &mut not_written)?;
+    if task.settings.why_sidecars == WhySidecars::Jobs {
+        write_why(place, task, at, marked, &mut not_written)?;
+    }
+    Ok(not_written)
+}
+
+fn write_marker(
+    place: &Place,
+    task: &SettleTask,
+    at: &str,
+    not_written: &mut Vec<String>,
+) -> Result<bool, SettleError> {
+    let Some(name) = beside(place, paths::SKIP_SUFFIX, not_written) else {
+        return Ok(false);
+    };
+    let file = place.name.to_string_lossy();
+    let own = OwnMarker::new(&file, &task.source, &task.reason, &task.message, at);
+    let mut write = || -> io::Result<bool> {
+        let json = own.to_json()?;
+        if place.folder.stat(&name)?.is_none() {
+            write_new("settle::marker", &place.folder, &place.temporary, &name, &json)?;
+            return Ok(true);
+        }
+        let ours =
+            matches!(read_small(place, &name, MAX_MARKER)?.map(|bytes| Marker::read(&bytes)), Some(Marker::Ours(_)));
+        if ours {
+            write_whole("settle::marker", &place.folder, &place.temporary, &name, &json)?;
+        } else {
+            not_written.push("the marker: one of the user's is there and stays".to_owned());
+        }
+        Ok(ours)
+    };
+    write().doing(|| "writing the marker beside the file".to_owned())
+}
+
+fn write_why(
+    place: &Place,
+    task: &SettleTask,
+    at: &str,
+    marked: bool,
+    not_written: &mut Vec<String>,
+) -> Result<(), SettleError> {
+    let Some(name) = beside(place, paths::WHY_SUFFIX, not_written) else {
+        return Ok(());
+    };
+    let file = place.name.to_string_lossy();
+    let why = Why {
+        file: &file,
+        verdict: task.verdict,
+        reason: &task.reason,
+        message: &task.message,
+        size_gate: task.size_gate.as_ref(),
+        at,
+        marked,
+    };
+    let text = why_text(&why);
+    let mut write = || -> io::Result<()> {
+        if place.folder.stat(&name)?.is_none() {
+            return write_new("settle::why", &place.folder, &place.temporary, &name, text.as_bytes());
+        }
+        if read_small(place, &name, MAX_WHY)?.is_some_and(|bytes| why_is_ours(&bytes)) {
+            return write_whole("settle::why", &place.folder, &place.temporary, &name, text.as_bytes());
+        }
+        not_written.push(format!("the sidecar: a file {} that is not ours is there and stays", name.display()));
+        Ok(())
+    };
+    write().doing(|| "writing the sidecar beside the file".to_owned())
+}
+
+/// Removes marker and sidecar that an earlier job of ours left beside a file that is now replaced.
+pub(super) fn unmark(place: &Place) -> Result<(), SettleError> {
+    let remove = || -> io::Result<()> {
+        for (suffix, most) in [(paths::SKIP_SUFFIX, MAX_MARKER), (paths::WHY_SUFFIX, MAX_WHY)] {
+            let Some(name) = beside(place, suffix, &mut Vec::new()) else {
+                continue;
+            };
+            let Some(bytes) = read_small(place, &name, most)? else {
+                continue;
+            };
+            let ours = if suffix == paths::SKIP_SUFFIX {
+                matches!(Marker::read(&bytes), Marker::Ours(_))
+            } else {
+                why_is_ours(&bytes)
+            };
+            if ours {
+                durable("settle::unmark", || place.folder.unlink(&name))?;
+            }
+        }
+        place.folder.sync()
+    };
+    remove().doing(|| "removing an earlier marker beside the file".to_owned())
+}
+
+/// Name of a file beside the media; none, and a word about it, when it would be too long.
+fn beside(place: &Place, suffix: &str, not_written: &mut Vec<String>) -> Option<OsString> {
+    let mut name = place.name.clone();
+    name.push(suffix);
+    if name.len() <= MAX_NAME {
+        return Some(name);
+    }
+    not_written
+        .push(format!("{suffix} beside the file: its name would have {} bytes, more than {MAX_NAME}", name.len()));
+    None
+}
+
+/// Reads a small file beside the media; none when it is no regular file or too large to be ours.
+fn read_small(place: &Place, name: &OsStr, most: usize) -> io::Result<Option<Vec<u8>>> {
+    match read_capped(&place.folder, name, most) {
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(e) if rustix::io::Errno::from_io_error(&e) == Some(rustix::io::Errno::LOOP) => Ok(None),
+        other => other,
+    }
+}

@@ -1,0 +1,49 @@
+//! Asks the tools for their versions: the command `av1-agent versions`, and the check at the start of an encode.
+//!
+//! May: run the tools. Must never: touch a file.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use av1_crds::reasons::exit;
+use av1_media::versions::{Versions, calls};
+
+use crate::supervise::{Limits, capture};
+
+/// No tool takes longer than this to print its version.
+const WALL: Duration = Duration::from_secs(60);
+/// FFmpeg's list of build options is the longest answer.
+const MOST_BYTES: usize = 256 << 10;
+
+/// What the tools of this image are.
+pub(crate) fn look() -> Versions {
+    let mut versions = Versions::default();
+    for (tool, command) in calls() {
+        match capture(&command, &Limits { wall: WALL, stdout: MOST_BYTES }) {
+            Ok(captured) => versions
+                .record(tool, &format!("{}\n{}", String::from_utf8_lossy(&captured.stdout), captured.stderr_tail)),
+            Err(error) => versions.missing.push(error.to_string()),
+        }
+    }
+    versions
+}
+
+/// Prints the versions; the exit code says whether the tools can do the work.
+pub(crate) fn print() -> ExitCode {
+    let versions = look();
+    println!("{:<28} {}", "av1-agent", env!("CARGO_PKG_VERSION"));
+    for (tool, version) in &versions.tools {
+        println!("{tool:<28} {version}");
+    }
+    for (plugin, found) in &versions.plugins {
+        println!("{plugin:<28} {}", if *found { "found" } else { "not found" });
+    }
+    for warning in versions.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    let problems = versions.problems();
+    for problem in &problems {
+        eprintln!("error: {problem}");
+    }
+    if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::TOOLS) }
+}

@@ -1,0 +1,76 @@
+//! `.av1/volume.json`: which volume this is and whose. Every writer checks it first, so that an empty mount point, a volume
+//! that was swapped, or a library that another cluster took over is never written to.
+
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::path::Path;
+
+use av1_crds::paths;
+use av1_crds::reasons;
+use av1_crds::wire::{LibraryId, VolumeFile};
+
+use crate::beneath::{Folder, Root};
+use crate::role::RoleFailure;
+
+/// Most bytes of the file that are read.
+const MAX_VOLUME_FILE: u64 = 64 << 10;
+
+/// Reads the volume file in `av1`, a library's `.av1`; none when there is none.
+pub(crate) fn read(av1: &Folder) -> io::Result<Option<VolumeFile>> {
+    let file = match av1.open_regular(OsStr::new(paths::VOLUME_FILE)) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let mut json = Vec::new();
+    file.take(MAX_VOLUME_FILE).read_to_end(&mut json)?;
+    serde_json::from_slice(&json).map(Some).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}
+
+/// Checks that `root` is a library's root on the volume with `id`, owned by `library`.
+pub(crate) fn check(root: &Root, id: &str, library: &LibraryId) -> Result<(), RoleFailure> {
+    match root.open_folder(Path::new(paths::AV1_DIR)) {
+        Ok(av1) => check_in(&av1, id, library),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            Err(wrong(id, "there is no .av1 folder: the path may be an empty mount point"))
+        }
+        Err(e) => {
+            Err(RoleFailure::retry(reasons::IO_ERROR, format!("the library's .av1 folder could not be opened: {e}")))
+        }
+    }
+}
+
+/// The same for a library's `.av1` itself.
+pub(crate) fn check_in(av1: &Folder, id: &str, library: &LibraryId) -> Result<(), RoleFailure> {
+    let found = read(av1).map_err(|e| {
+        RoleFailure::retry(
+            reasons::IO_ERROR,
+            format!("the volume's identity (.av1/volume.json) could not be read: {e}"),
+        )
+    })?;
+    let Some(found) = found else {
+        return Err(wrong(id, "it has no .av1/volume.json"));
+    };
+    if found.id != id {
+        return Err(wrong(id, &format!("it is volume {}", found.id)));
+    }
+    if found.owner.uid != library.uid || found.owner.cluster != library.cluster {
+        return Err(RoleFailure::new(reasons::OWNED_BY_ANOTHER, owned_by(&found.owner), false, reasons::exit::FAILURE));
+    }
+    Ok(())
+}
+
+/// The sentence for a volume of another library.
+pub(crate) fn owned_by(owner: &LibraryId) -> String {
+    format!(
+        "the volume belongs to the library {}/{} (UID {}) of the cluster {}: give this library another folder, or delete the other one and wait five minutes",
+        owner.namespace, owner.name, owner.uid, owner.cluster
+    )
+}
+
+fn wrong(id: &str, found: &str) -> RoleFailure {
+    let message = format!(
+        "this is not the volume {id} that was prepared: {found}; nothing was written. Mount the right volume, or make the library anew"
+    );
+    RoleFailure::new(reasons::WRONG_VOLUME, message, false, reasons::exit::FAILURE)
+}
