@@ -1,0 +1,47 @@
+//! Command line and environment of the operator. May: describe flags. Must never: act on them.
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+
+/// Turns libraries of video files into AV1: reconciles MediaLibrary and EncodeJob.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "av1-operator", version)]
+pub(crate) struct Args {
+    /// Image of the agent's pods.
+    #[arg(long, env = "ENCODER_IMAGE")]
+    pub(crate) encoder_image: String,
+    /// When the agent's image is pulled: Always, IfNotPresent or Never.
+    #[arg(long, env = "IMAGE_PULL_POLICY", default_value = "IfNotPresent", value_parser = ["Always", "IfNotPresent", "Never"])]
+    pub(crate) image_pull_policy: String,
+    /// Secret, in each library's namespace, that the agent's image is pulled with.
+    #[arg(long, env = "IMAGE_PULL_SECRET")]
+    pub(crate) image_pull_secret: Option<String>,
+    /// Prefix below which hostPath volumes are allowed; may be given several times.
+    #[arg(long = "allow-host-path", env = "ALLOW_HOST_PATHS", value_delimiter = ',')]
+    pub(crate) allow_host_paths: Vec<String>,
+    /// Allow pods to run as user 0.
+    #[arg(long, env = "ALLOW_ROOT", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) allow_root: bool,
+    /// Seconds that an encode pod may take to save its work when it is stopped.
+    #[arg(long, env = "GRACE_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(i64).range(10..=3600))]
+    pub(crate) grace_seconds: i64,
+    /// The one namespace to look at; all when empty.
+    #[arg(long, env = "WATCH_NAMESPACE", default_value = "")]
+    pub(crate) watch_namespace: String,
+    /// Address of /healthz, /readyz and /metrics.
+    #[arg(long, env = "METRICS_LISTEN", default_value = "0.0.0.0:8080")]
+    pub(crate) metrics_listen: SocketAddr,
+    /// Namespace of the lease.
+    #[arg(long, env = "LEASE_NAMESPACE", default_value = "default")]
+    pub(crate) lease_namespace: String,
+    /// Name of the lease.
+    #[arg(long, env = "LEASE_NAME", default_value = "av1-operator")]
+    pub(crate) lease_name: String,
+    /// Who holds the lease: the pod's name. Default: the host's name and the process id.
+    #[arg(long, env = "POD_NAME", default_value = "")]
+    pub(crate) lease_identity: String,
+    /// Seconds without renewal after which another replica takes over.
+    #[arg(long, env = "LEASE_DURATION_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(10..=600))]
+    pub(crate) lease_duration_seconds: u32,
+}

@@ -1,0 +1,170 @@
+//! Snapshots of everything that is built: a change of a pod is seen as one.
+
+use av1_crds::EncodeJob;
+use av1_crds::library::{MediaLibrary, ScanRules, SwapMethod};
+use av1_crds::settings::{Settings, SettingsSections};
+use av1_crds::wire::{
+    CatalogTask, EncodeTask, EncodeVerdict, FileIdentity, JobId, LibraryId, OutputFile, PrepareStep, PrepareTask,
+    SettleTask,
+};
+use serde_json::json;
+
+use super::*;
+
+fn options() -> PodOptions {
+    PodOptions {
+        image: "registry.example/encoder:1".into(),
+        pull_policy: "IfNotPresent".into(),
+        pull_secret: Some("pull".into()),
+        grace_seconds: 120,
+    }
+}
+
+fn library() -> MediaLibrary {
+    serde_json::from_value(json!({"apiVersion": "av1.media/v1alpha1", "kind": "MediaLibrary", "metadata": {"name": "films", "namespace": "media", "uid": "lib"},
+        "spec": {"volume": {"persistentVolumeClaim": {"claimName": "nas"}, "subPath": "films/"}, "pods": {"nodeSelector": {"disk": "fast"}, "tolerations": [{"key": "encode", "operator": "Exists"}]}},
+        "status": {"storage": {"volumeId": "v1", "runAsUser": 1000, "runAsGroup": 1001}}}))
+    .unwrap()
+}
+
+fn job() -> EncodeJob {
+    serde_json::from_value(json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob", "metadata": {"name": "films-0123456789", "namespace": "media", "uid": "job"},
+        "spec": {"libraryRef": {"name": "films"}, "source": {"path": "a/$(HOSTNAME) $$.mkv"}}}))
+    .unwrap()
+}
+
+fn id() -> LibraryId {
+    LibraryId { namespace: "media".into(), name: "films".into(), uid: "lib".into(), cluster: "cluster".into() }
+}
+
+fn settings() -> Settings {
+    Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap()
+}
+
+const USER: User = User { uid: 1000, gid: 1001 };
+
+fn encode() -> k8s_openapi::api::batch::v1::Job {
+    let task = EncodeTask {
+        library: id(),
+        job: JobId { name: "films-0123456789".into(), uid: "job".into(), run: 2 },
+        volume_id: "v1".into(),
+        path: "a/$(HOSTNAME) $$.mkv".into(),
+        settings: settings(),
+        scan: ScanRules::resolve(None).unwrap(),
+        workers: 0,
+        take_over_run: Some(1),
+    };
+    encode_job(&library(), &job(), &task, USER, PodSize { cpus: 4, memory_mib: 4096 }, &options()).unwrap()
+}
+
+fn settle() -> k8s_openapi::api::batch::v1::Job {
+    let task = SettleTask {
+        library: id(),
+        job: JobId { name: "films-0123456789".into(), uid: "job".into(), run: 2 },
+        volume_id: "v1".into(),
+        path: "a/$(HOSTNAME) $$.mkv".into(),
+        source: FileIdentity::default(),
+        verdict: EncodeVerdict::Encoded,
+        reason: "Encoded".into(),
+        message: "smaller".into(),
+        output: Some(OutputFile { name: "out.mkv".into(), size: 5, sha256: "aa".into() }),
+        report_sha256: Some("bb".into()),
+        size_gate: None,
+        settings: settings(),
+        swap: SwapMethod::Exchange,
+        takeover_from: vec!["pod".into()],
+    };
+    settle_job(&library(), &job(), &task, USER, 1, &options()).unwrap()
+}
+
+fn prepare(step: PrepareStep) -> k8s_openapi::api::batch::v1::Job {
+    let task = PrepareTask { library: id(), sub_path: "films/".into(), step, expected_volume_id: None };
+    prepare_job(&library(), &task, USER, 1, &options()).unwrap()
+}
+
+fn catalog() -> k8s_openapi::api::apps::v1::Deployment {
+    let task = CatalogTask {
+        library: id(),
+        volume_id: "v1".into(),
+        scan: ScanRules::resolve(None).unwrap(),
+        settings: settings(),
+    };
+    catalog_deployment(&library(), &task, USER, &options()).unwrap()
+}
+
+#[test]
+fn the_encode_job_is_as_reviewed() {
+    insta::assert_json_snapshot!(encode());
+}
+
+#[test]
+fn the_settle_job_is_as_reviewed() {
+    insta::assert_json_snapshot!(settle());
+}
+
+#[test]
+fn the_prepare_job_is_as_reviewed() {
+    insta::assert_json_snapshot!(prepare(PrepareStep::Make));
+}
+
+#[test]
+fn the_catalog_is_as_reviewed() {
+    insta::assert_json_snapshot!((catalog(), catalog_service(&library())));
+}
+
+#[test]
+fn no_pod_has_a_token_a_capability_a_writable_root_or_a_dollar_in_its_task() {
+    let templates = [
+        encode().spec.unwrap().template,
+        settle().spec.unwrap().template,
+        prepare(PrepareStep::Look).spec.unwrap().template,
+        catalog().spec.unwrap().template,
+    ];
+    for template in templates {
+        let spec = template.spec.unwrap();
+        assert_eq!((spec.automount_service_account_token, spec.enable_service_links), (Some(false), Some(false)));
+        let security = spec.security_context.unwrap();
+        assert_eq!((security.run_as_non_root, security.run_as_user, security.fs_group), (Some(true), Some(1000), None));
+        for container in spec.init_containers.into_iter().flatten().chain(spec.containers) {
+            let security = container.security_context.unwrap();
+            assert_eq!(
+                (security.read_only_root_filesystem, security.allow_privilege_escalation),
+                (Some(true), Some(false))
+            );
+            assert_eq!(security.capabilities.unwrap().drop.unwrap(), ["ALL"]);
+            assert!(container.args.unwrap().iter().all(|arg| !arg.contains('$')));
+        }
+    }
+}
+
+#[test]
+fn only_settle_and_prepare_can_write_the_library_and_helpers_ask_for_no_cpu() {
+    let writes = |template: k8s_openapi::api::core::v1::PodTemplateSpec| {
+        let spec = template.spec.unwrap();
+        let main = &spec.containers[0];
+        let library = main
+            .volume_mounts
+            .iter()
+            .flatten()
+            .find(|m| m.name == "library" && m.mount_path != "/catalog" && m.mount_path != "/work")
+            .unwrap();
+        let cpu = main.resources.clone().unwrap().requests.unwrap().contains_key("cpu");
+        (library.read_only != Some(true), cpu)
+    };
+    assert_eq!(writes(encode().spec.unwrap().template), (false, true));
+    assert_eq!(writes(catalog().spec.unwrap().template), (false, false));
+    assert_eq!(writes(settle().spec.unwrap().template), (true, false));
+    assert_eq!(writes(prepare(PrepareStep::Make).spec.unwrap().template), (true, false));
+}
+
+#[test]
+fn a_host_path_library_stays_on_its_node() {
+    let mut library = library();
+    library.spec.volume = serde_json::from_value(json!({"hostPath": {"path": "/media/films", "node": "nas"}})).unwrap();
+    let task =
+        PrepareTask { library: id(), sub_path: String::new(), step: PrepareStep::Look, expected_volume_id: None };
+    let job = serde_json::to_value(prepare_job(&library, &task, USER, 1, &options()).unwrap()).unwrap();
+    let term = &job["spec"]["template"]["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        ["nodeSelectorTerms"][0];
+    assert_eq!(term["matchFields"][0], json!({"key": "metadata.name", "operator": "In", "values": ["nas"]}));
+}

@@ -1,0 +1,100 @@
+//! What both controllers share: clients, options, metrics, memory of ended pods, Events.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use av1_crds::wire::CatalogSummary;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder};
+
+use crate::agent_client::AgentClient;
+use crate::build::PodOptions;
+use crate::catalog_client::CatalogClient;
+use crate::conditions::cut;
+use crate::metrics::Metrics;
+use crate::pods::EndedPods;
+
+/// What both controllers share.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) recorder: Recorder,
+    pub(crate) metrics: Metrics,
+    pub(crate) ended: EndedPods,
+    pub(crate) catalogs: CatalogClient,
+    pub(crate) agents: AgentClient,
+    pub(crate) options: Options,
+    /// Last summaries by library UID, so that a burst of changes does not become a burst of requests.
+    pub(crate) summaries: Mutex<HashMap<String, (Instant, CatalogSummary)>>,
+    /// Failed reconciles in a row, by object.
+    pub(crate) failures: Mutex<HashMap<String, u32>>,
+}
+
+/// What the operator was started with, as far as decisions need it.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) pods: PodOptions,
+    pub(crate) allow_host_paths: Vec<String>,
+    pub(crate) allow_root: bool,
+    /// UID of the cluster.
+    pub(crate) cluster: String,
+}
+
+/// An Event to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EventDraft {
+    pub(crate) warning: bool,
+    pub(crate) reason: String,
+    /// What the operator did; Events that differ in it are told apart.
+    pub(crate) action: String,
+    pub(crate) note: String,
+}
+
+impl EventDraft {
+    /// Something that is as it should be.
+    pub(crate) fn normal(reason: &str, action: &str, note: impl Into<String>) -> Self {
+        Self { warning: false, reason: reason.to_owned(), action: action.to_owned(), note: note.into() }
+    }
+
+    /// Something that a person may want to look at.
+    pub(crate) fn warning(reason: &str, action: &str, note: impl Into<String>) -> Self {
+        Self { warning: true, ..Self::normal(reason, action, note) }
+    }
+}
+
+impl Context {
+    /// Publishes Events; one that cannot be published is logged, nothing more depends on it.
+    pub(crate) async fn publish(&self, about: &ObjectReference, events: Vec<EventDraft>) {
+        for event in events {
+            let draft = Event {
+                type_: if event.warning { EventType::Warning } else { EventType::Normal },
+                reason: event.reason,
+                note: Some(cut(event.note)),
+                action: event.action,
+                secondary: None,
+            };
+            match tokio::time::timeout(crate::api::CALL_LIMIT, self.recorder.publish(&draft, about)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "cannot publish an Event"),
+                Err(_) => tracing::warn!("cannot publish an Event: no answer"),
+            }
+        }
+    }
+
+    /// Counts a failed reconcile of `object` and gives the pause before the next.
+    pub(crate) fn back_off(&self, object: String) -> std::time::Duration {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failures.entry(object).or_insert(0);
+        *count = count.saturating_add(1);
+        std::time::Duration::from_millis(500 * (1 << (*count).min(7)))
+    }
+
+    /// Forgets the failures of `object`.
+    pub(crate) fn succeeded(&self, object: &str) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(object);
+    }
+}
+
+/// Shared by all reconciles.
+pub(crate) type Shared = Arc<Context>;

@@ -1,0 +1,89 @@
+//! Watches and the two controllers over them. May: turn changes of objects into reconciles. Must never: decide.
+
+use av1_crds::{EncodeJob, MediaLibrary, labels};
+use futures::{StreamExt, future};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::{DeserializeGuard, NamespaceResourceScope};
+use kube::runtime::Controller;
+use kube::runtime::controller::Config;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource, ResourceExt};
+
+use crate::build::role;
+use crate::context::Shared;
+use crate::{job, library};
+
+/// Reconciles at once, of each controller.
+const CONCURRENCY: u16 = 16;
+
+/// Runs both controllers until their watches end.
+pub(crate) async fn run(context: Shared, namespace: &str) {
+    future::join(libraries(&context, namespace), jobs(&context, namespace)).await;
+}
+
+async fn libraries(context: &Shared, namespace: &str) {
+    let client = &context.client;
+    Controller::new(scoped::<DeserializeGuard<MediaLibrary>>(client, namespace), watcher::Config::default())
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .owns(scoped::<Deployment>(client, namespace), ours())
+        .owns(scoped::<Job>(client, namespace), of_role(role::PREPARE))
+        .watches(scoped::<Pod>(client, namespace), of_role(role::PREPARE), |pod| {
+            named(&pod, pod.labels().get(labels::LIBRARY))
+        })
+        .watches(
+            scoped::<DeserializeGuard<EncodeJob>>(client, namespace),
+            watcher::Config::default(),
+            |job: DeserializeGuard<EncodeJob>| {
+                let library = job.0.as_ref().ok().map(|j| j.spec.library_ref.name.clone());
+                named(&job, library.as_ref())
+            },
+        )
+        .run(library::reconcile, library::on_error, context.clone())
+        .for_each(async |_| {})
+        .await;
+}
+
+async fn jobs(context: &Shared, namespace: &str) {
+    let client = &context.client;
+    let ended = context.ended.clone();
+    Controller::new(scoped::<DeserializeGuard<EncodeJob>>(client, namespace), watcher::Config::default())
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .owns(scoped::<Job>(client, namespace), ours())
+        .watches(scoped::<Pod>(client, namespace), ours(), move |pod: Pod| {
+            // Seen here first: the object of an evicted pod is gone a moment later.
+            ended.see(&pod);
+            named(&pod, pod.annotations().get(labels::ENCODE_JOB).or_else(|| pod.labels().get(labels::ENCODE_JOB)))
+        })
+        .run(job::reconcile, job::on_error, context.clone())
+        .for_each(async |_| {})
+        .await;
+}
+
+/// In one namespace, or in all.
+fn scoped<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(client: &Client, namespace: &str) -> Api<K> {
+    if namespace.is_empty() { Api::all(client.clone()) } else { Api::namespaced(client.clone(), namespace) }
+}
+
+fn ours() -> watcher::Config {
+    watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={}", labels::MANAGED_BY))
+}
+
+fn of_role(role: &str) -> watcher::Config {
+    watcher::Config::default().labels(&format!(
+        "app.kubernetes.io/managed-by={},{}={role}",
+        labels::MANAGED_BY,
+        labels::ROLE
+    ))
+}
+
+/// The object of that name in the namespace of `near`.
+fn named<K, N>(near: &N, name: Option<&String>) -> Option<ObjectRef<K>>
+where
+    K: Resource<DynamicType = ()>,
+    N: Resource,
+{
+    Some(ObjectRef::new(name?).within(near.meta().namespace.as_deref()?))
+}

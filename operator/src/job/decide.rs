@@ -1,0 +1,231 @@
+//! What to do about an EncodeJob. Pure: from what was observed to status, actions, Events and the time of the next look.
+
+mod encoding;
+mod outcome;
+mod progress;
+mod settling;
+
+use std::time::Duration;
+
+use av1_crds::conditions::{self, reason};
+use av1_crds::job::Outcome;
+use av1_crds::wire::EncodeResult;
+use av1_crds::{EncodeJobStatus, FINALIZER, Phase};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt;
+
+use super::observe::Observed;
+use crate::build::role;
+use crate::conditions::{Is, Writer, cut};
+use crate::context::{EventDraft, Options};
+
+/// Something to be done to the cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Action {
+    /// Make a batch Job.
+    Create(Box<Job>),
+    /// Delete a batch Job and its pods.
+    Delete(String),
+    /// Take the finalizer off.
+    Release,
+}
+
+/// What was decided.
+#[derive(Debug, Clone)]
+pub(crate) struct Decision {
+    pub(crate) status: EncodeJobStatus,
+    pub(crate) actions: Vec<Action>,
+    pub(crate) events: Vec<EventDraft>,
+    /// When to look again; none: when something changes.
+    pub(crate) requeue: Option<Duration>,
+    /// The verdict that was taken over from an encode pod, for the metrics.
+    pub(crate) verdict: Option<EncodeResult>,
+    /// Whether the finalizer is taken off.
+    pub(crate) released: bool,
+}
+
+/// A decision in the making.
+struct Draft<'a> {
+    observed: &'a Observed,
+    options: &'a Options,
+    out: Decision,
+}
+
+/// What to do about what was observed.
+pub(crate) fn decide(observed: &Observed, options: &Options) -> Decision {
+    let status = observed.job.status.clone().unwrap_or_default();
+    let out =
+        Decision { status, actions: Vec::new(), events: Vec::new(), requeue: None, verdict: None, released: false };
+    let mut draft = Draft { observed, options, out };
+    draft.out.status.observed_generation = observed.job.metadata.generation;
+    if observed.job.metadata.deletion_timestamp.is_some() {
+        draft.deletion();
+    } else {
+        match observed.phase() {
+            Phase::Queued => draft.queued(),
+            Phase::Paused => draft.paused(),
+            Phase::Encoding => draft.encoding(),
+            Phase::Settling => draft.settling(),
+            phase if phase.is_terminal() => draft.ended(),
+            _ => {}
+        }
+    }
+    draft.out
+}
+
+impl Draft<'_> {
+    fn queued(&mut self) {
+        self.delete_jobs(|_| true);
+        if self.observed.job.spec.suspend {
+            self.pause("spec.suspend is true");
+        } else if self.observed.library.is_none() {
+            let name = &self.observed.job.spec.library_ref.name;
+            self.set(
+                conditions::PLACED,
+                false,
+                reason::WAITING_FOR_LIBRARY,
+                format!("there is no MediaLibrary {name} in this namespace: make it, or delete this job"),
+            );
+            self.look_again(30);
+        } else {
+            // Slots are given by the library reconciler, which sees all jobs of the library at once.
+            self.look_again(60);
+        }
+    }
+
+    fn paused(&mut self) {
+        self.delete_jobs(|_| true);
+        if self.is_suspended() {
+            self.look_again(300);
+        } else if self.become_phase(Phase::Queued, "no longer suspended") {
+            self.set(conditions::PLACED, false, reason::WAITING_FOR_SLOT, "waits for its turn");
+        }
+    }
+
+    /// A terminal phase: nothing may be left behind.
+    fn ended(&mut self) {
+        self.delete_jobs(|_| true);
+        let live = self.observed.pods.iter().any(|p| p.is_live());
+        if live || !self.observed.batch_jobs.is_empty() {
+            self.look_again(10);
+        } else {
+            self.release();
+        }
+    }
+
+    /// The user deleted the job: no pod is made any more; one that settles is waited for.
+    fn deletion(&mut self) {
+        let settles = self.observed.pods.iter().any(|p| p.role == role::SETTLE && p.is_live());
+        let live = self.observed.pods.iter().any(|p| p.is_live());
+        if self.observed.namespace_terminating || !live {
+            self.release();
+        } else if settles {
+            self.look_again(5);
+        } else {
+            self.delete_jobs(|role| role != role::SETTLE);
+            self.look_again(5);
+        }
+    }
+
+    fn release(&mut self) {
+        if self.observed.job.finalizers().iter().any(|f| f == FINALIZER) {
+            self.out.actions.push(Action::Release);
+            self.out.released = true;
+        }
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.observed.job.spec.suspend || self.observed.library.as_ref().is_some_and(|l| l.spec.suspend)
+    }
+
+    fn pause(&mut self, why: &str) {
+        if self.become_phase(Phase::Paused, &format!("{why}; what is finished is kept")) {
+            self.forget_pod();
+            self.set(conditions::PLACED, false, reason::SUSPENDED, why);
+            self.look_again(300);
+        }
+    }
+
+    /// Deletes the batch Jobs of the roles that `which` names.
+    fn delete_jobs(&mut self, which: impl Fn(&str) -> bool) {
+        let names = self
+            .observed
+            .batch_jobs
+            .iter()
+            .filter(|b| !b.deleting && which(&b.role))
+            .map(|b| Action::Delete(b.name.clone()));
+        self.out.actions.extend(names);
+    }
+
+    fn forget_pod(&mut self) {
+        let status = &mut self.out.status;
+        status.pod_name = None;
+        status.pod_uid = None;
+        status.progress = None;
+    }
+
+    /// Enters a phase, with an Event; a transition that the table does not hold is refused.
+    fn become_phase(&mut self, next: Phase, note: &str) -> bool {
+        let now = self.out.status.phase;
+        if !now.may_become(next) {
+            tracing::error!(
+                job = self.observed.job.name_any(),
+                from = now.as_str(),
+                to = next.as_str(),
+                "a transition that must not be: refused"
+            );
+            return false;
+        }
+        self.out.status.phase = next;
+        let reason = next.as_str();
+        let event = if next == Phase::Failed {
+            EventDraft::warning(reason, "ChangePhase", note)
+        } else {
+            EventDraft::normal(reason, "ChangePhase", note)
+        };
+        self.out.events.push(event);
+        true
+    }
+
+    /// Enters a terminal phase.
+    fn finish(&mut self, phase: Phase, reason: &str, message: &str) {
+        let note = format!("{reason}: {message}");
+        if !self.become_phase(phase, &note) {
+            return;
+        }
+        self.out.status.outcome =
+            Some(Outcome { reason: reason.to_owned(), message: cut(message.to_owned()), retryable: false });
+        self.out.status.completion_time = Some(self.observed.now.to_string());
+        self.out.status.pending_settle = None;
+        self.out.status.not_before = None;
+        self.set(conditions::COMPLETE, true, reason, message);
+    }
+
+    fn set(&mut self, type_: &str, is: impl Into<Is>, reason: &str, message: impl Into<String>) {
+        let generation = self.observed.job.metadata.generation;
+        Writer { list: &mut self.out.status.conditions, generation, now: self.observed.now }
+            .set(type_, is, reason, message);
+    }
+
+    fn look_again(&mut self, seconds: u64) {
+        self.out.requeue = Some(Duration::from_secs(seconds));
+    }
+
+    fn uid(&self) -> String {
+        self.observed.job.uid().unwrap_or_default()
+    }
+
+    fn in_seconds(&self, seconds: i64) -> String {
+        self.observed.now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(self.observed.now).to_string()
+    }
+
+    /// Seconds until `not_before`, if that is still to come.
+    fn pause_left(&self) -> Option<u64> {
+        let until: Timestamp = self.out.status.not_before.as_deref()?.parse().ok()?;
+        u64::try_from(until.as_second() - self.observed.now.as_second()).ok().filter(|s| *s > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

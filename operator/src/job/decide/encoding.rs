@@ -1,0 +1,234 @@
+//! A job that encodes: its Job made, its pod followed, its end judged. Pure.
+
+use av1_crds::conditions::{self, reason};
+use av1_crds::library::ScanRules;
+use av1_crds::settings::Settings;
+use av1_crds::wire::{EncodeResult, EncodeTask, JobId, LibraryId};
+use av1_crds::{EncodeJob, MediaLibrary, Phase, labels, reasons};
+use kube::ResourceExt;
+
+use super::settling::is_of_volume;
+use super::{Action, Draft};
+use crate::build::{User, batch_name, encode_job, pod_size, role};
+use crate::context::{EventDraft, Options};
+use crate::pods::{Came, Ended, PodFacts, PodState};
+
+impl Draft<'_> {
+    pub(super) fn encoding(&mut self) {
+        let run = self.out.status.run;
+        let name = batch_name(&self.uid(), role::ENCODE, run);
+        if self.observed.pods.iter().any(|p| p.is_live() && p.role == role::ENCODE && p.run != run) {
+            let stale = self
+                .observed
+                .batch_jobs
+                .iter()
+                .filter(|b| b.name != name && !b.deleting)
+                .map(|b| Action::Delete(b.name.clone()));
+            self.out.actions.extend(stale);
+            self.set(conditions::PLACED, false, reason::IN_PROGRESS, "waits until the pod of an earlier run has ended");
+            return self.look_again(5);
+        }
+        let batch = self.observed.batch_jobs.iter().find(|b| b.name == name);
+        let stopped = batch.is_none_or(|b| b.deleting);
+        match self.observed.encode_pod().cloned() {
+            Some(pod) => match pod.state.clone() {
+                PodState::Ended(ended) => self.pod_ended(&pod, &ended, stopped),
+                PodState::Live { .. } => self.pod_lives(&pod, &name, stopped),
+            },
+            None if self.out.status.pod_uid.is_some() => self.pod_lost("the pod is gone and left no result"),
+            None => match batch {
+                None if self.is_suspended() => self.pause("suspended before a pod was made"),
+                None => self.start(run),
+                Some(batch) if batch.deleting => self.look_again(5),
+                Some(batch) if batch.ended => self.pod_lost("the pod is gone and left no result"),
+                Some(_) if self.is_suspended() => {
+                    self.out.actions.push(Action::Delete(name));
+                    self.look_again(5);
+                }
+                Some(_) => {
+                    self.set(conditions::PLACED, false, reason::IN_PROGRESS, "the pod is being made");
+                    self.look_again(10);
+                }
+            },
+        }
+    }
+
+    /// Makes the encode Job of the recorded run.
+    fn start(&mut self, run: i64) {
+        let Some(library) = self.observed.library.as_ref().filter(|l| l.metadata.deletion_timestamp.is_none()) else {
+            self.set(conditions::PLACED, false, reason::WAITING_FOR_LIBRARY, "the MediaLibrary is gone");
+            return self.look_again(30);
+        };
+        match encode_batch_job(library, &self.observed.job, run, self.observed, self.options) {
+            Ok(job) => {
+                self.out.actions.push(Action::Create(Box::new(job)));
+                self.set(conditions::PLACED, false, reason::IN_PROGRESS, "the pod is being made");
+                self.look_again(5);
+            }
+            Err((why, message)) => {
+                self.set(conditions::PLACED, false, why, message);
+                self.look_again(15);
+            }
+        }
+    }
+
+    fn pod_lives(&mut self, pod: &PodFacts, batch: &str, stopped: bool) {
+        let PodState::Live { unschedulable, waiting, started, .. } = &pod.state else {
+            return;
+        };
+        self.record_pod(pod);
+        if let Some(message) = unschedulable {
+            self.set(conditions::PLACED, false, reason::UNSCHEDULABLE, format!("no node takes the pod: {message}"));
+        } else if let Some(node) = &pod.node {
+            let tail = waiting.as_ref().map(|w| format!(", but it cannot start: {w}")).unwrap_or_default();
+            self.set(conditions::PLACED, true, reason::AS_EXPECTED, format!("on node {node}{tail}"));
+        }
+        if *started {
+            self.out.status.work_run = Some(self.out.status.run);
+            if self.out.status.start_time.is_none() {
+                self.out.status.start_time = Some(self.observed.now.to_string());
+            }
+            self.take_progress();
+        }
+        if self.is_suspended() && !stopped {
+            self.out.actions.push(Action::Delete(batch.to_owned()));
+        }
+        self.look_again(if *started { 3 } else { 5 });
+    }
+
+    fn record_pod(&mut self, pod: &PodFacts) {
+        let status = &mut self.out.status;
+        status.pod_name = Some(pod.name.clone());
+        status.pod_uid = Some(pod.uid.clone());
+        if pod.node.is_some() {
+            status.node_name.clone_from(&pod.node);
+        }
+    }
+
+    fn pod_ended(&mut self, pod: &PodFacts, ended: &Ended, stopped: bool) {
+        self.record_pod(pod);
+        if ended.initialised {
+            self.out.status.work_run = Some(self.out.status.run);
+        }
+        match ended.came::<EncodeResult>(stopped) {
+            Came::Done(result) => self.verdict(result),
+            Came::Failed { failure, .. } if is_of_volume(&failure.reason) => {
+                self.out.events.push(EventDraft::warning(&failure.reason, "Encode", &failure.message));
+                self.run_again(60, &failure.message);
+            }
+            Came::Failed { failure, .. } => self.run_failed(&failure.reason, &failure.message, failure.retryable),
+            Came::Lost(_) if stopped && self.is_suspended() => self.pause("suspended"),
+            Came::Lost(why) => self.pod_lost(&why),
+        }
+    }
+
+    /// The run's pod was lost: no failure, up to a cap.
+    fn pod_lost(&mut self, why: &str) {
+        const MOST_LOST: i64 = 20;
+        if self.is_suspended() {
+            return self.pause("suspended");
+        }
+        self.out.status.lost += 1;
+        let lost = self.out.status.lost;
+        if lost >= MOST_LOST {
+            return self.give_up(reasons::POD_LOST, &format!("{lost} pods were lost, the last one: {why}"));
+        }
+        let pause = crate::figures::back_off(2, lost, 60);
+        self.run_again(pause, &format!("{}: {why}; goes on from what is finished", reasons::POD_LOST));
+        self.out.events.push(EventDraft::warning(reasons::POD_LOST, "RunAgain", why));
+    }
+
+    /// The run failed.
+    pub(super) fn run_failed(&mut self, why: &str, message: &str, retryable: bool) {
+        self.out.status.failures += 1;
+        let failures = self.out.status.failures;
+        let most = self
+            .observed
+            .library
+            .as_ref()
+            .and_then(|l| l.spec.failure_policy.as_ref()?.max_attempts)
+            .map_or(3, i64::from);
+        self.out.status.outcome = Some(av1_crds::job::Outcome {
+            reason: why.to_owned(),
+            message: crate::conditions::cut(message.to_owned()),
+            retryable,
+        });
+        self.out.events.push(EventDraft::warning(why, "Encode", message));
+        if !retryable {
+            self.give_up(why, message);
+        } else if failures >= most {
+            self.give_up(
+                reasons::TOO_MANY_FAILURES,
+                &format!("{failures} of {most} attempts failed, the last one with {why}: {message}"),
+            );
+        } else {
+            let pause = crate::figures::back_off(10, failures, 600);
+            self.run_again(
+                pause,
+                &format!("attempt {failures} of {most} failed with {why}: {message}; the next one in {pause} s"),
+            );
+        }
+    }
+
+    fn run_again(&mut self, pause: i64, note: &str) {
+        if self.become_phase(Phase::Queued, note) {
+            self.forget_pod();
+            self.out.status.not_before = Some(self.in_seconds(pause));
+            self.set(conditions::PLACED, false, reason::WAITING_FOR_SLOT, note);
+        }
+    }
+}
+
+/// The encode Job of `run`, or the reason and message of the condition that says why there is none.
+fn encode_batch_job(
+    library: &MediaLibrary,
+    job: &EncodeJob,
+    run: i64,
+    observed: &super::Observed,
+    options: &Options,
+) -> Result<k8s_openapi::api::batch::v1::Job, (&'static str, String)> {
+    let (volume_id, user) = prepared(library)
+        .ok_or_else(|| (reason::WAITING_FOR_LIBRARY, "the library's volume is not prepared".to_owned()))?;
+    let status = job.status.clone().unwrap_or_default();
+    let invalid = |e: &dyn std::fmt::Display| (reason::INVALID_SETTINGS, e.to_string());
+    let settings = match status.settings {
+        Some(settings) => settings,
+        None => Settings::resolve(&library.spec.sections(), &job.spec.settings.clone().unwrap_or_default())
+            .map_err(|e| invalid(&e))?,
+    };
+    let pods = library.spec.pods.clone().unwrap_or_default();
+    let only_node = library.spec.volume.host_path.as_ref().map(|h| h.node.clone());
+    let pixels = job.annotations().get(labels::PICTURE).and_then(|text| {
+        let (width, height) = text.split_once('x')?;
+        width.parse::<u64>().ok()?.checked_mul(height.parse().ok()?)
+    });
+    let size = pod_size(&pods, only_node.as_deref(), pixels, &observed.nodes)
+        .map_err(|e| (reason::UNSCHEDULABLE, e.to_string()))?;
+    let task = EncodeTask {
+        library: library_id(library, options),
+        job: JobId { name: job.name_any(), uid: job.uid().unwrap_or_default(), run },
+        volume_id,
+        path: job.spec.source.path.clone(),
+        settings,
+        scan: ScanRules::resolve(library.spec.scan.as_ref()).map_err(|e| invalid(&e))?,
+        workers: pods.workers.unwrap_or(0),
+        take_over_run: status.work_run.filter(|earlier| *earlier < run),
+    };
+    encode_job(library, job, &task, user, size, &options.pods).map_err(|e| invalid(&e))
+}
+
+/// Id of the library's volume and the user that its pods run as, once prepared.
+pub(super) fn prepared(library: &MediaLibrary) -> Option<(String, User)> {
+    let storage = library.status.as_ref()?.storage.as_ref()?;
+    Some((storage.volume_id.clone()?, User { uid: storage.run_as_user?, gid: storage.run_as_group? }))
+}
+
+/// The library, as tasks name it.
+pub(super) fn library_id(library: &MediaLibrary, options: &Options) -> LibraryId {
+    LibraryId {
+        namespace: library.namespace().unwrap_or_default(),
+        name: library.name_any(),
+        uid: library.uid().unwrap_or_default(),
+        cluster: options.cluster.clone(),
+    }
+}

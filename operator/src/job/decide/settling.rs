@@ -1,0 +1,211 @@
+//! A job whose outcome is brought to the volume: one settle pod at a time, run again until it has a verdict. Pure.
+
+use av1_crds::conditions::{self, reason};
+use av1_crds::job::{JobResult, PendingSettle};
+use av1_crds::wire::{EncodeVerdict, FileIdentity, JobId, OutputFile, SettleResult, SettleTask, SettleVerdict};
+use av1_crds::{Phase, reasons};
+use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt;
+
+use super::encoding::{library_id, prepared};
+use super::{Action, Draft};
+use crate::build::{batch_name, role, settle_job};
+use crate::context::EventDraft;
+use crate::figures;
+use crate::pods::{Came, Ended, PodFacts, PodState};
+
+impl Draft<'_> {
+    pub(super) fn settling(&mut self) {
+        self.delete_jobs(|role| role != role::SETTLE);
+        let Some(pending) = self.out.status.pending_settle.clone() else {
+            return self.finish(
+                Phase::Failed,
+                reasons::INVALID_TASK,
+                "status.pendingSettle is gone: it is not known what was to be settled; the file is as it was",
+            );
+        };
+        let name = batch_name(&self.uid(), role::SETTLE, pending.run);
+        let stale = self.observed.batch_jobs.iter().filter(|b| b.role == role::SETTLE && b.name != name && !b.deleting);
+        self.out.actions.extend(stale.map(|b| Action::Delete(b.name.clone())));
+        let others = |p: &&PodFacts| p.is_live() && (p.role == role::ENCODE || p.run != pending.run);
+        if self.observed.pods.iter().any(|p| others(&p)) {
+            self.set(conditions::SETTLED, false, reason::IN_PROGRESS, "waits until the job's earlier pod has ended");
+            return self.look_again(3);
+        }
+        let batch = self.observed.batch_jobs.iter().find(|b| b.name == name);
+        let pod = self.observed.pod(role::SETTLE, pending.run, pending.pod_uid.as_deref()).cloned();
+        match pod {
+            Some(pod) => match &pod.state {
+                PodState::Live { unschedulable, waiting, .. } => {
+                    self.pending(|p| p.pod_uid = Some(pod.uid.clone()));
+                    let message = unschedulable
+                        .as_ref()
+                        .or(waiting.as_ref())
+                        .map_or_else(|| "the outcome is being brought to the volume".to_owned(), Clone::clone);
+                    self.set(conditions::SETTLED, false, reason::IN_PROGRESS, message);
+                    self.look_again(10);
+                }
+                PodState::Ended(ended) => self.settle_pod_ended(&pod.uid, ended, batch.is_none_or(|b| b.deleting)),
+            },
+            None => match (batch, pending.pod_uid) {
+                (_, Some(uid)) => self.settle_again(Some(uid), 0, "the pod that settles is gone and left no result"),
+                (None, None) => self.start_settle(),
+                (Some(batch), None) if batch.deleting => self.look_again(3),
+                (Some(batch), None) if batch.ended => {
+                    self.settle_again(None, 0, "the pod that settles is gone and left no result")
+                }
+                (Some(_), None) => self.look_again(5),
+            },
+        }
+    }
+
+    fn start_settle(&mut self) {
+        if let Some(left) = self.pause_left() {
+            return self.look_again(left);
+        }
+        match self.settle_batch_job() {
+            Ok(job) => {
+                self.out.actions.push(Action::Create(Box::new(job)));
+                self.look_again(5);
+            }
+            Err(why) => {
+                self.set(conditions::SETTLED, false, reason::WAITING_FOR_LIBRARY, why);
+                self.look_again(15);
+            }
+        }
+    }
+
+    fn settle_batch_job(&self) -> Result<Job, String> {
+        let (job, status) = (&self.observed.job, &self.out.status);
+        let library = self
+            .observed
+            .library
+            .as_ref()
+            .filter(|l| l.metadata.deletion_timestamp.is_none())
+            .ok_or("the MediaLibrary is gone: the output waits in the work folder")?;
+        let (volume_id, user) = prepared(library).ok_or("the library's volume is not prepared")?;
+        let swap = library
+            .status
+            .as_ref()
+            .and_then(|s| s.storage.as_ref()?.swap)
+            .ok_or("it is not known how files are swapped on this volume")?;
+        let pending = status.pending_settle.clone().unwrap_or_default();
+        let outcome = status.outcome.clone().unwrap_or_default();
+        let task = SettleTask {
+            library: library_id(library, self.options),
+            job: JobId { name: job.name_any(), uid: job.uid().unwrap_or_default(), run: pending.encode_run },
+            volume_id,
+            path: job.spec.source.path.clone(),
+            source: status.source.clone().unwrap_or_else(FileIdentity::default),
+            verdict: verdict_of(&pending)?,
+            reason: outcome.reason,
+            // The argument and the receipt need the sentence, not a page.
+            message: outcome.message,
+            output: output_of(&pending),
+            report_sha256: pending.report_sha256.clone(),
+            size_gate: status.size_gate.clone(),
+            settings: status.settings.clone().ok_or("status.settings is gone")?,
+            swap,
+            takeover_from: pending.ended_pods.clone(),
+        };
+        settle_job(library, job, &task, user, pending.run, &self.options.pods).map_err(|e| e.to_string())
+    }
+
+    fn settle_pod_ended(&mut self, pod_uid: &str, ended: &Ended, stopped: bool) {
+        match ended.came::<SettleResult>(stopped) {
+            Came::Done(result) => self.settled(&result),
+            Came::Failed { failure, .. } if failure.reason == reasons::CLAIM_HELD => {
+                self.settle_again(Some(pod_uid.to_owned()), 10, &failure.message)
+            }
+            // Another volume under the same name may be put right again.
+            Came::Failed { failure, .. } if failure.retryable || is_of_volume(&failure.reason) => {
+                let failures = self.out.status.pending_settle.as_ref().map_or(0, |p| p.failures) + 1;
+                self.pending(|p| p.failures = failures);
+                let pause = figures::back_off(10, failures, 600);
+                self.out.events.push(EventDraft::warning(&failure.reason, "Settle", &failure.message));
+                self.settle_again(
+                    Some(pod_uid.to_owned()),
+                    pause,
+                    &format!("{}: {}; tried again in {pause} s", failure.reason, failure.message),
+                );
+            }
+            Came::Failed { failure, .. } => self.finish(Phase::Failed, &failure.reason, &failure.message),
+            Came::Lost(why) => self.settle_again(Some(pod_uid.to_owned()), 0, &why),
+        }
+    }
+
+    /// The pod ended without a verdict: the next one may take over what it held.
+    fn settle_again(&mut self, ended_pod: Option<String>, pause: i64, why: &str) {
+        /// More pods that ended without a verdict than anybody waits for; the argument must not grow without end.
+        const KEPT: usize = 200;
+        self.pending(|p| {
+            if let Some(uid) = ended_pod.filter(|uid| !p.ended_pods.contains(uid)) {
+                p.ended_pods.push(uid);
+                let surplus = p.ended_pods.len().saturating_sub(KEPT);
+                p.ended_pods.drain(..surplus);
+            }
+            p.run += 1;
+            p.pod_uid = None;
+        });
+        self.out.status.not_before = (pause > 0).then(|| self.in_seconds(pause));
+        self.set(conditions::SETTLED, false, reason::IN_PROGRESS, why);
+        self.look_again(1);
+    }
+
+    fn settled(&mut self, result: &SettleResult) {
+        let pending = self.out.status.pending_settle.clone().unwrap_or_default();
+        let outcome = self.out.status.outcome.clone().unwrap_or_default();
+        self.set(conditions::SETTLED, true, reason::AS_EXPECTED, &result.message);
+        match (result.verdict, verdict_of(&pending)) {
+            (SettleVerdict::Replaced, _) => {
+                let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+                let saved = whole(result.bytes_before) - whole(result.bytes_after);
+                self.out.status.result = Some(JobResult {
+                    path: self.observed.job.spec.source.path.clone(),
+                    sha256: pending.output_sha256.unwrap_or_default(),
+                    bytes_saved: saved,
+                    original: result.original.clone().unwrap_or_default(),
+                    original_sha256: result.original_sha256.clone().unwrap_or_default(),
+                    receipt: result.receipt.clone(),
+                });
+                self.out.status.saved = Some(figures::size(saved));
+                for lost in &result.not_kept {
+                    self.out.events.push(EventDraft::warning("NotKept", lost, lost));
+                }
+                self.finish(Phase::Succeeded, reasons::ENCODED, &result.message);
+            }
+            (SettleVerdict::SourceChanged, _) => self.finish(Phase::Skipped, reasons::SOURCE_CHANGED, &result.message),
+            (SettleVerdict::Recorded, Ok(EncodeVerdict::Rejected)) => {
+                self.finish(Phase::Rejected, &outcome.reason, &outcome.message)
+            }
+            (SettleVerdict::Recorded, Ok(EncodeVerdict::Skipped)) => {
+                self.finish(Phase::Skipped, &outcome.reason, &outcome.message)
+            }
+            (SettleVerdict::Recorded, _) => self.finish(Phase::Failed, &outcome.reason, &outcome.message),
+        }
+    }
+
+    fn pending(&mut self, change: impl FnOnce(&mut PendingSettle)) {
+        if let Some(pending) = self.out.status.pending_settle.as_mut() {
+            change(pending);
+        }
+    }
+}
+
+/// Whether the reason is the volume's, not the file's: it may be put right, so nothing is given up for it.
+pub(super) fn is_of_volume(reason: &str) -> bool {
+    [reasons::WRONG_VOLUME, reasons::OWNED_BY_ANOTHER].contains(&reason)
+}
+
+fn verdict_of(pending: &PendingSettle) -> Result<EncodeVerdict, String> {
+    serde_json::from_value(serde_json::Value::String(pending.verdict.clone()))
+        .map_err(|_| format!("status.pendingSettle.verdict is \"{}\"", pending.verdict))
+}
+
+fn output_of(pending: &PendingSettle) -> Option<OutputFile> {
+    Some(OutputFile {
+        name: pending.output_name.clone()?,
+        size: u64::try_from(pending.output_size?).ok()?,
+        sha256: pending.output_sha256.clone()?,
+    })
+}

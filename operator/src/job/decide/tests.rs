@@ -1,0 +1,432 @@
+//! The decisions about one job, from made-up observations: no cluster, no clock.
+
+use super::super::observe::{BatchFacts, ReportView};
+use super::*;
+use crate::build::{NodeFacts, PodOptions};
+use crate::pods::{Ended, PodFacts, PodState};
+use av1_crds::wire::{EncodePlan, EncodeProgress};
+use av1_crds::{EncodeJob, MediaLibrary};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+mod random;
+
+pub(super) fn options() -> Options {
+    let pods =
+        PodOptions { image: "encoder".into(), pull_policy: "Never".into(), pull_secret: None, grace_seconds: 120 };
+    Options { pods, allow_host_paths: Vec::new(), allow_root: false, cluster: "cluster".into() }
+}
+
+fn library() -> MediaLibrary {
+    serde_json::from_value(json!({"apiVersion": "av1.media/v1alpha1", "kind": "MediaLibrary", "metadata": {"name": "films", "namespace": "media", "uid": "lib"},
+        "spec": {"volume": {"persistentVolumeClaim": {"claimName": "media"}}},
+        "status": {"storage": {"volumeId": "v1", "runAsUser": 1000, "runAsGroup": 1001, "swap": "Exchange", "preparedFor": "x"}}}))
+    .unwrap()
+}
+
+fn settings() -> Value {
+    json!(av1_crds::settings::Settings::resolve(&Default::default(), &Default::default()).unwrap())
+}
+
+pub(super) fn observed(status: Value) -> Observed {
+    let mut status = status;
+    status["settings"] = settings();
+    let job: EncodeJob = serde_json::from_value(json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob",
+        "metadata": {"name": "films-1", "namespace": "media", "uid": "job", "finalizers": ["av1.media/finish"]},
+        "spec": {"libraryRef": {"name": "films"}, "source": {"path": "a $(b).mkv"}}, "status": status}))
+    .unwrap();
+    let node = serde_json::from_value(json!({"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "4", "memory": "16Gi"}, "conditions": [{"type": "Ready", "status": "True"}]}})).unwrap();
+    Observed {
+        job,
+        library: Some(library()),
+        namespace_terminating: false,
+        batch_jobs: Vec::new(),
+        pods: Vec::new(),
+        report: ReportView::NotAnnounced,
+        progress: None,
+        nodes: vec![NodeFacts::of(&node)],
+        now: "2026-01-01T00:00:00Z".parse().unwrap(),
+    }
+}
+
+fn encoding(run: i64) -> Observed {
+    observed(json!({"phase": "Encoding", "run": run}))
+}
+
+fn batch(role: &str, run: i64) -> BatchFacts {
+    BatchFacts { name: format!("job-{role}-{run}"), role: role.into(), deleting: false, ended: false }
+}
+
+fn pod(role: &str, run: i64, state: PodState) -> PodFacts {
+    PodFacts {
+        uid: format!("{role}-{run}"),
+        name: format!("job-{role}-{run}-x"),
+        role: role.into(),
+        run,
+        node: Some("n".into()),
+        state,
+    }
+}
+
+fn runs() -> PodState {
+    PodState::Live { ip: Some("10.0.0.1".into()), unschedulable: None, waiting: None, started: true }
+}
+
+fn ended(code: i32, message: Value) -> PodState {
+    PodState::Ended(Ended {
+        code: Some(code),
+        reason: String::new(),
+        note: String::new(),
+        message: message.to_string(),
+        disrupted: false,
+        initialised: true,
+        at: None,
+    })
+}
+
+fn identity() -> Value {
+    json!({"size": "100", "modifiedTimeNs": "1", "changedTimeNs": "1", "inode": "1", "fingerprint": "f"})
+}
+
+fn encode_result(verdict: &str, reason: &str) -> Value {
+    json!({"done": {"verdict": verdict, "reason": reason, "message": "m", "source": identity(), "output": {"name": "out.mkv", "size": 50, "sha256": "aa"}, "reportSha256": "bb",
+        "sizeGate": {"inputBytes": 100, "outputBytes": 50, "percent": 50, "maxPercent": 90, "passed": true}, "pinning": {"cpus": "1", "exclusive": true, "cpuModel": "c"},
+        "frames": 10, "encodeSeconds": 1.0, "chunksResumed": 0}})
+}
+
+fn report() -> ReportView {
+    let result: EncodeResult = serde_json::from_value(encode_result("Encoded", "Encoded")["done"].clone()).unwrap();
+    let check = |name: &str, passed| av1_crds::wire::Check {
+        name: name.into(),
+        passed,
+        expected: "1".into(),
+        measured: "1".into(),
+    };
+    ReportView::Got(Box::new(av1_crds::wire::EncodeReport {
+        result,
+        media: None,
+        plan: Some(EncodePlan { crf: 23, ..EncodePlan::default() }),
+        checks: vec![check("FrameCount", true), check("StreamHash", true), check("StreamHash", true)],
+        settings: serde_json::from_value(settings()).unwrap(),
+        versions: Default::default(),
+        commands: Default::default(),
+    }))
+}
+
+fn names(decision: &Decision) -> Vec<String> {
+    decision
+        .actions
+        .iter()
+        .map(|action| match action {
+            Action::Create(job) => format!("create {}", job.name_any()),
+            Action::Delete(name) => format!("delete {name}"),
+            Action::Release => "release".to_owned(),
+        })
+        .collect()
+}
+
+fn reason(decision: &Decision, type_: &str) -> String {
+    crate::conditions::find(&decision.status.conditions, type_)
+        .map(|c| format!("{} {}", c.status, c.reason))
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_recorded_run_without_a_job_gets_one_and_one_with_a_job_does_not() {
+    let mut o = encoding(3);
+    assert_eq!(names(&decide(&o, &options())), ["create job-encode-3"]);
+    o.batch_jobs = vec![batch("encode", 3)];
+    assert_eq!(names(&decide(&o, &options())), [] as [String; 0]);
+}
+
+#[test]
+fn the_next_run_takes_over_the_folder_of_the_last_that_had_one() {
+    let task = |status| {
+        let decision = decide(&observed(status), &options());
+        let Some(Action::Create(job)) = decision.actions.first() else { panic!("{:?}", decision.actions) };
+        let args = job.spec.as_ref().unwrap().template.spec.as_ref().unwrap().containers[0].args.clone().unwrap();
+        assert!(!args[3].contains('$'), "{}", args[3]);
+        serde_json::from_str::<av1_crds::wire::EncodeTask>(&args[3]).unwrap()
+    };
+    let first = task(json!({"phase": "Encoding", "run": 3, "workRun": 1}));
+    assert_eq!((first.take_over_run, first.path.as_str()), (Some(1), "a $(b).mkv"));
+    assert_eq!(task(json!({"phase": "Encoding", "run": 1})).take_over_run, None);
+}
+
+#[test]
+fn no_run_starts_while_the_pod_of_an_earlier_one_lives() {
+    let mut o = encoding(2);
+    o.pods = vec![pod("encode", 1, runs())];
+    o.batch_jobs = vec![batch("encode", 1)];
+    assert_eq!(names(&decide(&o, &options())), ["delete job-encode-1"]);
+}
+
+#[test]
+fn a_running_pod_is_recorded_with_what_it_saw() {
+    let mut o = encoding(1);
+    o.batch_jobs = vec![batch("encode", 1)];
+    o.pods = vec![pod("encode", 1, runs())];
+    let pinning = av1_crds::wire::Pinning { cpus: "1".into(), exclusive: true, ..Default::default() };
+    o.progress = Some(EncodeProgress { frames: 5, total_frames: 10, pinning, ..EncodeProgress::default() });
+    let decision = decide(&o, &options());
+    assert_eq!(
+        (reason(&decision, "Placed").as_str(), reason(&decision, "Pinned").as_str()),
+        ("True AsExpected", "True ExclusiveCpus")
+    );
+    assert_eq!((decision.status.pod_uid.as_deref(), decision.status.work_run), (Some("encode-1"), Some(1)));
+    assert_eq!(decision.status.progress.unwrap().percent, "50%");
+    o.pods[0].state = PodState::Live {
+        ip: None,
+        unschedulable: Some("0/1 nodes: Insufficient cpu".into()),
+        waiting: None,
+        started: false,
+    };
+    assert_eq!(reason(&decide(&o, &options()), "Placed"), "False Unschedulable");
+}
+
+#[test]
+fn an_encoded_file_is_settled_only_with_the_report_that_was_announced() {
+    let mut o = encoding(1);
+    o.batch_jobs = vec![batch("encode", 1)];
+    o.pods = vec![pod("encode", 1, ended(0, encode_result("Encoded", "Encoded")))];
+    assert_eq!(decide(&o, &options()).status.failures, 1, "no report was announced");
+    o.report = ReportView::NotYet("away".into());
+    assert_eq!(decide(&o, &options()).status.phase, Phase::Encoding);
+    o.report = ReportView::Wrong("other hash".into());
+    let wrong = decide(&o, &options());
+    assert_eq!((wrong.status.phase, wrong.status.failures), (Phase::Queued, 1));
+    o.report = report();
+    let decision = decide(&o, &options());
+    let pending = decision.status.pending_settle.clone().unwrap();
+    assert_eq!(
+        (decision.status.phase, pending.verdict.as_str(), pending.output_name.as_deref()),
+        (Phase::Settling, "Encoded", Some("out.mkv"))
+    );
+    assert_eq!(decision.status.checks.len(), 2, "one row of a name");
+    assert_eq!(
+        (reason(&decision, "Validated"), reason(&decision, "SizeGatePassed")),
+        ("True AsExpected".into(), "True AsExpected".into())
+    );
+    assert_eq!(names(&decision), [] as [String; 0], "the Job is deleted once the outcome is on record");
+    o.job.status = Some(decision.status);
+    assert_eq!(names(&decide(&o, &options())), ["delete job-encode-1", "create job-settle-1"]);
+}
+
+#[test]
+fn a_message_of_another_pod_than_the_recorded_one_is_not_believed() {
+    let mut o = observed(json!({"phase": "Encoding", "run": 1, "podUid": "the-real-one"}));
+    o.batch_jobs = vec![batch("encode", 1)];
+    o.pods = vec![pod("encode", 1, ended(0, encode_result("Encoded", "Encoded")))];
+    o.report = report();
+    let decision = decide(&o, &options());
+    assert_eq!((decision.status.phase, decision.status.lost), (Phase::Queued, 1));
+}
+
+#[test]
+fn failures_are_tried_again_with_a_growing_pause_and_given_up_at_the_limit() {
+    let mut o = encoding(1);
+    o.batch_jobs = vec![batch("encode", 1)];
+    let failed = json!({"failed": {"reason": "EncodeFailed", "message": "m", "retryable": true}});
+    o.pods = vec![pod("encode", 1, ended(1, failed))];
+    let first = decide(&o, &options());
+    assert_eq!(
+        (first.status.phase, first.status.failures, first.status.not_before.as_deref()),
+        (Phase::Queued, 1, Some("2026-01-01T00:00:10Z"))
+    );
+    o.job.status.as_mut().unwrap().failures = 2;
+    let third = decide(&o, &options());
+    assert_eq!((third.status.phase, third.status.outcome.unwrap().reason.as_str()), (Phase::Failed, "TooManyFailures"));
+    o.job.status.as_mut().unwrap().source = serde_json::from_value(identity()).unwrap();
+    let third = decide(&o, &options());
+    assert_eq!(
+        (third.status.phase, third.status.pending_settle.unwrap().verdict.as_str()),
+        (Phase::Settling, "Failed")
+    );
+    let bad = json!({"failed": {"reason": "ToolsUnusable", "message": "m", "retryable": false}});
+    o = Observed { pods: vec![pod("encode", 1, ended(69, bad))], ..encoding(1) };
+    assert_eq!(decide(&o, &options()).status.phase, Phase::Failed, "final at once");
+}
+
+#[test]
+fn a_lost_pod_is_no_failure_until_it_was_lost_twenty_times() {
+    let lost = PodState::Ended(Ended {
+        code: None,
+        reason: "Evicted".into(),
+        note: String::new(),
+        message: String::new(),
+        disrupted: true,
+        initialised: true,
+        at: None,
+    });
+    let mut o = encoding(1);
+    o.pods = vec![pod("encode", 1, lost)];
+    let decision = decide(&o, &options());
+    assert_eq!(
+        (decision.status.phase, decision.status.failures, decision.status.lost, decision.status.work_run),
+        (Phase::Queued, 0, 1, Some(1))
+    );
+    o.job.status.as_mut().unwrap().lost = 19;
+    assert_eq!(decide(&o, &options()).status.outcome.unwrap().reason, "PodLost");
+    let mut gone = observed(json!({"phase": "Encoding", "run": 1, "podUid": "encode-1"}));
+    gone.batch_jobs = vec![BatchFacts { ended: true, ..batch("encode", 1) }];
+    assert_eq!(decide(&gone, &options()).status.lost, 1);
+}
+
+#[test]
+fn a_wrong_volume_gives_no_job_up() {
+    let mut o = encoding(1);
+    o.pods = vec![pod(
+        "encode",
+        1,
+        ended(64, json!({"failed": {"reason": "WrongVolume", "message": "m", "retryable": false}})),
+    )];
+    let decision = decide(&o, &options());
+    assert_eq!((decision.status.phase, decision.status.failures), (Phase::Queued, 0));
+}
+
+#[test]
+fn suspending_stops_the_pod_and_then_pauses_and_a_verdict_that_came_first_stands() {
+    let mut o = encoding(1);
+    o.library.as_mut().unwrap().spec.suspend = true;
+    o.batch_jobs = vec![batch("encode", 1)];
+    o.pods = vec![pod("encode", 1, runs())];
+    let decision = decide(&o, &options());
+    assert_eq!((names(&decision), decision.status.phase), (vec!["delete job-encode-1".to_owned()], Phase::Encoding));
+    o.batch_jobs[0].deleting = true;
+    o.pods[0].state = ended(143, json!(""));
+    let decision = decide(&o, &options());
+    assert_eq!((decision.status.phase, decision.status.lost), (Phase::Paused, 0));
+    o.pods[0].state = ended(0, encode_result("Encoded", "Encoded"));
+    o.report = report();
+    assert_eq!(decide(&o, &options()).status.phase, Phase::Settling);
+    let mut paused = observed(json!({"phase": "Paused", "run": 1}));
+    assert_eq!(decide(&paused, &options()).status.phase, Phase::Queued);
+    paused.job.spec.suspend = true;
+    assert_eq!(decide(&paused, &options()).status.phase, Phase::Paused);
+}
+
+fn settling(pending: Value) -> Observed {
+    let mut all = json!({"verdict": "Encoded", "encodeRun": 2, "run": 1, "outputName": "out.mkv", "outputSize": 50, "outputSha256": "aa"});
+    for (key, value) in pending.as_object().unwrap() {
+        all[key] = value.clone();
+    }
+    observed(
+        json!({"phase": "Settling", "run": 2, "source": identity(), "pendingSettle": all, "outcome": {"reason": "Encoded", "message": "m", "retryable": false}}),
+    )
+}
+
+#[test]
+fn a_settle_pod_that_was_lost_is_followed_by_one_that_may_take_over() {
+    let mut o = settling(json!({"podUid": "settle-1"}));
+    let decision = decide(&o, &options());
+    let pending = decision.status.pending_settle.clone().unwrap();
+    assert_eq!((pending.run, pending.ended_pods.clone(), pending.pod_uid), (2, vec!["settle-1".to_owned()], None));
+    o.job.status = Some(decision.status);
+    let next = decide(&o, &options());
+    let Some(Action::Create(job)) = next.actions.first() else { panic!("{:?}", next.actions) };
+    let text = serde_json::to_string(job).unwrap();
+    assert!(job.name_any() == "job-settle-2" && text.contains(r#"takeoverFrom\":[\"settle-1\"]"#), "{text}");
+}
+
+#[test]
+fn two_settle_pods_never_run_at_once() {
+    let mut o = settling(json!({"run": 2}));
+    o.pods = vec![pod("settle", 1, runs())];
+    assert_eq!(names(&decide(&o, &options())), [] as [String; 0]);
+    o.pods = vec![pod("encode", 2, runs())];
+    assert_eq!(names(&decide(&o, &options())), [] as [String; 0]);
+}
+
+#[test]
+fn a_held_claim_or_a_full_disk_is_waited_out_for_ever_and_bad_input_ends_the_job() {
+    let failed = |code, reason: &str, retryable| {
+        ended(code, json!({"failed": {"reason": reason, "message": "m", "retryable": retryable}}))
+    };
+    let mut o = settling(json!({"failures": 50}));
+    o.pods = vec![pod("settle", 1, failed(75, "ClaimHeld", true))];
+    let held = decide(&o, &options());
+    assert_eq!(
+        (held.status.phase, held.status.not_before.as_deref(), held.status.pending_settle.unwrap().run),
+        (Phase::Settling, Some("2026-01-01T00:00:10Z"), 2)
+    );
+    o.pods = vec![pod("settle", 1, failed(1, "NoSpace", true))];
+    let full = decide(&o, &options());
+    assert_eq!((full.status.phase, full.status.not_before.as_deref()), (Phase::Settling, Some("2026-01-01T00:10:00Z")));
+    assert!(crate::conditions::find(&full.status.conditions, "Settled").unwrap().message.contains("NoSpace"));
+    o.job.status = Some(full.status);
+    assert_eq!(names(&decide(&o, &options())), [] as [String; 0], "waits for its pause");
+    o.now = o.now.checked_add(SignedDuration::from_secs(600)).unwrap();
+    assert_eq!(names(&decide(&o, &options())), ["create job-settle-2"]);
+    let mut o = settling(json!({}));
+    o.pods = vec![pod("settle", 1, failed(64, "InvalidTask", false))];
+    assert_eq!(decide(&o, &options()).status.phase, Phase::Failed);
+}
+
+#[test]
+fn what_settle_did_becomes_the_phase() {
+    let done = |verdict: &str| {
+        ended(
+            0,
+            json!({"done": {"verdict": verdict, "message": "m", "receipt": "r", "original": "o", "originalSha256": "cc", "bytesBefore": 100, "bytesAfter": 40}}),
+        )
+    };
+    let table = [
+        ("Encoded", "Replaced", Phase::Succeeded),
+        ("Encoded", "SourceChanged", Phase::Skipped),
+        ("Rejected", "Recorded", Phase::Rejected),
+        ("Skipped", "Recorded", Phase::Skipped),
+        ("Failed", "Recorded", Phase::Failed),
+    ];
+    for (verdict, settled, phase) in table {
+        let mut o = settling(json!({"verdict": verdict}));
+        o.pods = vec![pod("settle", 1, done(settled))];
+        let decision = decide(&o, &options());
+        assert_eq!(decision.status.phase, phase, "{verdict} {settled}");
+        assert_eq!(decision.status.result.as_ref().map(|r| r.bytes_saved), (phase == Phase::Succeeded).then_some(60));
+        let mut after = Observed { batch_jobs: vec![batch("settle", 1)], ..o };
+        after.job.status = Some(decision.status);
+        assert_eq!(names(&decide(&after, &options())), ["delete job-settle-1"]);
+        after.batch_jobs.clear();
+        assert_eq!(names(&decide(&after, &options())), ["release"]);
+    }
+}
+
+#[test]
+fn a_changed_source_is_skipped_without_a_settle_pod() {
+    let mut o = encoding(1);
+    o.report = report();
+    o.pods = vec![pod("encode", 1, ended(0, encode_result("Skipped", "SourceChanged")))];
+    let decision = decide(&o, &options());
+    assert_eq!((decision.status.phase, decision.status.pending_settle), (Phase::Skipped, None));
+}
+
+#[test]
+fn a_deleted_job_lets_go_when_no_pod_of_it_lives_and_never_makes_one() {
+    let deleted = |mut o: Observed| {
+        o.job.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(o.now));
+        o
+    };
+    let mut o = deleted(encoding(1));
+    assert_eq!(names(&decide(&o, &options())), ["release"]);
+    o.pods = vec![pod("encode", 1, runs())];
+    o.batch_jobs = vec![batch("encode", 1)];
+    assert_eq!(names(&decide(&o, &options())), ["delete job-encode-1"]);
+    let mut o = deleted(settling(json!({})));
+    o.pods = vec![pod("settle", 1, runs())];
+    o.batch_jobs = vec![batch("settle", 1)];
+    assert_eq!(names(&decide(&o, &options())), [] as [String; 0]);
+    o.namespace_terminating = true;
+    assert_eq!(names(&decide(&o, &options())), ["release"]);
+    assert_eq!(names(&decide(&deleted(settling(json!({}))), &options())), ["release"]);
+}
+
+#[test]
+fn a_second_look_at_the_same_things_changes_nothing() {
+    let mut o = encoding(1);
+    o.batch_jobs = vec![batch("encode", 1)];
+    o.pods = vec![pod("encode", 1, runs())];
+    let first = decide(&o, &options());
+    o.job.status = Some(first.status.clone());
+    o.now = o.now.checked_add(SignedDuration::from_secs(3)).unwrap();
+    assert_eq!(decide(&o, &options()).status, first.status);
+}

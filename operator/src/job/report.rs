@@ -1,0 +1,76 @@
+//! Tells what was decided: status, Events, metrics; the status only if it differs. Must never: decide.
+
+use av1_crds::metrics as table;
+use av1_crds::reasons;
+use av1_crds::{EncodeJob, Phase};
+use kube::{Api, Resource, ResourceExt};
+
+use super::decide::Decision;
+use super::observe::Observed;
+use crate::api::ApiError;
+use crate::context::Context;
+use crate::writer::write_status;
+
+/// Writes the status, and when that worked, Events and metrics.
+///
+/// # Errors
+/// [`ApiError`]; a conflict when the job is another by now.
+pub(crate) async fn report(
+    namespace: &str,
+    observed: &Observed,
+    decision: Decision,
+    context: &Context,
+) -> Result<(), ApiError> {
+    let job = &observed.job;
+    let api: Api<EncodeJob> = Api::namespaced(context.client.clone(), namespace);
+    // Actions may have changed the object (a released finalizer), and one that goes needs no status.
+    if !decision.released {
+        write_status(&api, job, job.status.as_ref(), &decision.status).await?;
+    }
+    let before = observed.phase();
+    let after = decision.status.phase;
+    if before != after {
+        tracing::info!(namespace, job = job.name_any(), from = before.as_str(), to = after.as_str(), "phase");
+    }
+    count(namespace, observed, &decision, context);
+    context.publish(&job.object_ref(&()), decision.events).await;
+    Ok(())
+}
+
+fn count(namespace: &str, observed: &Observed, decision: &Decision, context: &Context) {
+    let (metrics, job, status) = (&context.metrics, &observed.job, &decision.status);
+    let (library, name) = (job.spec.library_ref.name.as_str(), job.name_any());
+    let labels = [namespace, library, name.as_str()];
+    if status.phase != Phase::Encoding || job.metadata.deletion_timestamp.is_some() {
+        metrics.remove_job(namespace, library, &name);
+    } else if let Some(page) = &observed.progress {
+        if page.total_frames > 0 {
+            metrics.set(&table::JOB_PROGRESS, &labels, page.frames as f64 / page.total_frames as f64);
+        }
+        metrics.set(&table::JOB_FRAMES_PER_SECOND, &labels, page.frames_per_second);
+        for (metric, value) in [(&table::JOB_ETA, page.eta_seconds), (&table::JOB_PROJECTED_BYTES, page.projected_size)]
+        {
+            match value {
+                Some(value) => metrics.set(metric, &labels, value as f64),
+                None => metrics.remove(metric, &labels),
+            }
+        }
+        if let Some(plan) = &page.plan {
+            metrics.set(&table::JOB_WORKERS, &labels, f64::from(plan.workers));
+        }
+    }
+    if let Some(verdict) = &decision.verdict {
+        metrics.add(&table::FRAMES_ENCODED, &[], verdict.frames as f64);
+        metrics.add(&table::BYTES_READ, &[], verdict.source.as_ref().map_or(0, |s| s.size) as f64);
+        metrics.add(&table::BYTES_WRITTEN, &[], verdict.size_gate.as_ref().map_or(0, |gate| gate.output_bytes) as f64);
+        for check in status.checks.iter().filter(|c| !c.passed) {
+            metrics.add(&table::VERIFICATION_FAILURES, &[&check.name], 1.0);
+        }
+    }
+    if status.phase.is_terminal() && observed.phase() != status.phase {
+        let reason = status.outcome.as_ref().map_or("", |o| o.reason.as_str());
+        let known = reasons::ALL.iter().find(|(name, ..)| *name == reason).map_or("Other", |(name, ..)| name);
+        metrics.add(&table::ENCODE_JOB_OUTCOMES, &[namespace, library, known], 1.0);
+        metrics.add(&table::BYTES_SAVED, &[], status.result.as_ref().map_or(0, |r| r.bytes_saved).max(0) as f64);
+    }
+}

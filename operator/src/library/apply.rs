@@ -1,0 +1,142 @@
+//! Makes what shall exist and is not there, or is not as it shall be. Must never: decide.
+
+use av1_crds::{EncodeJob, FINALIZER};
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, Resource, ResourceExt};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::decide::{Decision, JobChange};
+use super::observe::Observed;
+use crate::api::{ApiError, timed};
+use crate::context::{Context, EventDraft};
+use crate::writer::{MANAGER, write_status};
+
+/// A decision whose objects exist; only such a one can be reported.
+pub(crate) struct Applied {
+    pub(crate) decision: Decision,
+    /// Changes of jobs that were written.
+    pub(crate) changed: Vec<(EncodeJob, Vec<EventDraft>)>,
+}
+
+/// Makes everything that `decision` asks for.
+///
+/// # Errors
+/// [`ApiError`] of the first call that failed; what exists already, or is gone already, is no error.
+pub(crate) async fn apply(
+    namespace: &str,
+    observed: &Observed,
+    mut decision: Decision,
+    context: &Context,
+) -> Result<Applied, ApiError> {
+    let desired = std::mem::take(&mut decision.desired);
+    let batch: Api<Job> = Api::namespaced(context.client.clone(), namespace);
+    if let Some(job) = &desired.prepare {
+        create(&batch, job).await?;
+    }
+    for name in &desired.surplus {
+        match timed(format!("delete Job {namespace}/{name}"), batch.delete(name, &DeleteParams::background())).await {
+            Err(error) if !error.is_not_found() => return Err(error),
+            _ => {}
+        }
+    }
+    if let Some(service) = &desired.service {
+        own(&Api::namespaced(context.client.clone(), namespace), service, observed.service.as_ref()).await?;
+    }
+    if let Some(deployment) = &desired.deployment {
+        own(&Api::namespaced(context.client.clone(), namespace), deployment, observed.deployment.as_ref()).await?;
+    }
+    let jobs: Api<EncodeJob> = Api::namespaced(context.client.clone(), namespace);
+    for job in &desired.new_jobs {
+        create(&jobs, job).await?;
+    }
+    let mut changed = Vec::new();
+    for change in desired.changes {
+        match change_job(&jobs, &change).await {
+            Ok(()) => changed.push((change.job, change.events)),
+            // Somebody else wrote it meanwhile: seen in the next reconcile.
+            Err(error) if error.is_conflict() || error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Applied { decision, changed })
+}
+
+async fn create<K>(api: &Api<K>, object: &K) -> Result<(), ApiError>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
+{
+    let name = object.name_any();
+    match timed(format!("create {} {name}", K::kind(&())), api.create(&PostParams::default(), object)).await {
+        Err(error) if !error.is_already_exists() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Server-side apply of what the operator owns, unless `found` is that already.
+async fn own<K>(api: &Api<K>, wanted: &K, found: Option<&K>) -> Result<(), ApiError>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
+{
+    let (Ok(mut value), Ok(found)) = (serde_json::to_value(wanted), serde_json::to_value(found)) else {
+        return Ok(());
+    };
+    if contains(&found, &value) {
+        return Ok(());
+    }
+    if let Some(map) = value.as_object_mut() {
+        map.insert("apiVersion".to_owned(), Value::String(K::api_version(&()).into_owned()));
+        map.insert("kind".to_owned(), Value::String(K::kind(&()).into_owned()));
+    }
+    let name = wanted.name_any();
+    let params = PatchParams::apply(MANAGER).force();
+    timed(format!("apply {} {name}", K::kind(&())), api.patch(&name, &params, &Patch::Apply(value))).await?;
+    Ok(())
+}
+
+/// Whether `found` has everything that `wanted` names; what else it has are defaults and others' fields.
+fn contains(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, value)| found.get(key).is_some_and(|f| contains(f, value)))
+        }
+        (Value::Array(found), Value::Array(wanted)) => {
+            found.len() == wanted.len() && found.iter().zip(wanted).all(|(f, w)| contains(f, w))
+        }
+        (found, wanted) => found == wanted,
+    }
+}
+
+/// Writes a job's new status, and before a start the finalizer; both carry the version that was read.
+async fn change_job(jobs: &Api<EncodeJob>, change: &JobChange) -> Result<(), ApiError> {
+    let mut job = change.job.clone();
+    if change.starts && !job.finalizers().iter().any(|f| f == FINALIZER) {
+        let mut finalizers = job.finalizers().to_vec();
+        finalizers.push(FINALIZER.to_owned());
+        let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": job.resource_version()}});
+        let name = job.name_any();
+        job =
+            timed(format!("patch EncodeJob {name}"), jobs.patch(&name, &PatchParams::default(), &Patch::Merge(patch)))
+                .await?;
+    }
+    write_status(jobs, &job, change.job.status.as_ref(), &change.status).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_with_defaults_added_is_the_one_wanted_and_one_edited_is_not() {
+        let wanted = json!({"spec": {"replicas": 1, "list": [{"name": "a"}]}});
+        assert!(contains(
+            &json!({"spec": {"replicas": 1, "list": [{"name": "a", "policy": "x"}], "more": 1}, "status": {}}),
+            &wanted
+        ));
+        assert!(!contains(&json!({"spec": {"replicas": 2, "list": [{"name": "a"}]}}), &wanted));
+        assert!(!contains(&json!({"spec": {"replicas": 1, "list": [{"name": "a"}, {"name": "b"}]}}), &wanted));
+        assert!(!contains(&Value::Null, &wanted));
+    }
+}

@@ -1,0 +1,331 @@
+//! What to do about a library. Pure: from what was observed to objects, changes of jobs, status, Events and the next look.
+
+mod admission;
+mod queue;
+mod storage;
+mod volume;
+
+use std::time::Duration;
+
+use av1_crds::conditions::{self, reason};
+use av1_crds::job::EncodeJobStatus;
+use av1_crds::library::{JobCounts, ScanRules, ScanStatus};
+use av1_crds::settings::Settings;
+use av1_crds::wire::{CatalogSummary, CatalogTask, LibraryId};
+use av1_crds::{EncodeJob, MediaLibraryStatus, Phase};
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Service;
+use kube::ResourceExt;
+
+use super::observe::{Observed, SummaryView};
+use crate::build::{User, catalog_deployment, catalog_service};
+use crate::conditions::{Is, Writer, find};
+use crate::context::{EventDraft, Options};
+use crate::figures;
+
+/// What was decided and not done yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Decision {
+    pub(crate) status: MediaLibraryStatus,
+    pub(crate) desired: Desired,
+    pub(crate) events: Vec<EventDraft>,
+    pub(crate) requeue: Duration,
+}
+
+/// What shall exist.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Desired {
+    pub(crate) prepare: Option<Job>,
+    /// Prepare Jobs whose outcome is on record.
+    pub(crate) surplus: Vec<String>,
+    pub(crate) deployment: Option<Deployment>,
+    pub(crate) service: Option<Service>,
+    pub(crate) new_jobs: Vec<EncodeJob>,
+    pub(crate) changes: Vec<JobChange>,
+}
+
+/// A change of a job that waits: its turn, or why it is not.
+#[derive(Debug, Clone)]
+pub(crate) struct JobChange {
+    pub(crate) job: EncodeJob,
+    pub(crate) status: EncodeJobStatus,
+    /// Whether the job starts, and so needs the finalizer first.
+    pub(crate) starts: bool,
+    pub(crate) events: Vec<EventDraft>,
+}
+
+/// Effective values of the spec.
+struct Valid {
+    settings: Settings,
+    scan: ScanRules,
+}
+
+/// A decision in the making.
+struct Draft<'a> {
+    observed: &'a Observed,
+    options: &'a Options,
+    out: Decision,
+}
+
+/// What to do about what was observed.
+pub(crate) fn decide(observed: &Observed, options: &Options) -> Decision {
+    let out = Decision {
+        status: observed.library.status.clone().unwrap_or_default(),
+        desired: Desired::default(),
+        events: Vec::new(),
+        requeue: Duration::from_secs(5),
+    };
+    let mut draft = Draft { observed, options, out };
+    draft.out.status.observed_generation = observed.library.metadata.generation;
+    let trouble = draft.work();
+    draft.conclude(trouble);
+    draft.out
+}
+
+/// Why the library is not ready: reason and message, and whether a person has to do something.
+struct Trouble {
+    reason: &'static str,
+    message: String,
+    needs_person: bool,
+}
+
+impl Trouble {
+    fn person(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), needs_person: true }
+    }
+
+    fn wait(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), needs_person: false }
+    }
+}
+
+impl Draft<'_> {
+    /// The steps in order; each needs those before it.
+    fn work(&mut self) -> Option<Trouble> {
+        self.count_jobs();
+        let valid = match self.valid() {
+            Ok(valid) => valid,
+            Err(trouble) => return Some(trouble),
+        };
+        if let Err(trouble) = self.storage() {
+            self.set(conditions::STORAGE_READY, false, trouble.reason, &trouble.message);
+            self.admissions(Err(&trouble));
+            return Some(trouble);
+        }
+        if let Err(trouble) = self.catalog(&valid) {
+            self.set(conditions::CATALOG_READY, false, trouble.reason, &trouble.message);
+            self.admissions(Err(&trouble));
+            return Some(trouble);
+        }
+        let space = self.low_space();
+        self.new_jobs();
+        self.admissions(space.as_ref().map_or(Ok(()), Err));
+        space
+    }
+
+    fn valid(&mut self) -> Result<Valid, Trouble> {
+        let spec = &self.observed.library.spec;
+        let settings = Settings::resolve(&spec.sections(), &av1_crds::settings::SettingsSections::default());
+        let scan = ScanRules::resolve(spec.scan.as_ref());
+        match (settings, scan) {
+            (Ok(settings), Ok(scan)) => Ok(Valid { settings, scan }),
+            (Err(error), _) | (_, Err(error)) => {
+                let trouble = Trouble::person(reason::INVALID_SETTINGS, error.to_string());
+                self.admissions(Err(&trouble));
+                Err(trouble)
+            }
+        }
+    }
+
+    /// The catalog's objects, and what it says.
+    fn catalog(&mut self, valid: &Valid) -> Result<(), Trouble> {
+        let storage = self.out.status.storage.clone().unwrap_or_default();
+        let (Some(volume_id), Some(uid), Some(gid)) =
+            (storage.volume_id.clone(), storage.run_as_user, storage.run_as_group)
+        else {
+            return Err(Trouble::wait(reason::IN_PROGRESS, "the volume is being prepared"));
+        };
+        // Pods are built from the library as it will be on record.
+        let mut library = self.observed.library.clone();
+        library.status = Some(self.out.status.clone());
+        let task = CatalogTask {
+            library: self.id(),
+            volume_id: volume_id.clone(),
+            scan: valid.scan.clone(),
+            settings: valid.settings.clone(),
+        };
+        let deployment = catalog_deployment(&library, &task, User { uid, gid }, &self.options.pods);
+        self.out.desired.deployment =
+            Some(deployment.map_err(|e| Trouble::person(reason::INVALID_SETTINGS, e.to_string()))?);
+        self.out.desired.service = Some(catalog_service(&library));
+        if let Some(failure) = self.observed.catalog_pod.as_ref().and_then(|p| p.failure.clone()) {
+            if failure.reason == reason::WRONG_VOLUME {
+                return Err(self.prepare_again(&failure.message));
+            }
+            return Err(Trouble::person(reason::CATALOG_UNAVAILABLE, failure.message));
+        }
+        match &self.observed.summary {
+            SummaryView::Got(summary) => self.take_summary(summary, &volume_id),
+            SummaryView::Failed(why) => Err(self.unanswered(why)),
+            SummaryView::NotAsked => match self.observed.catalog_pod.as_ref().and_then(|p| p.trouble.clone()) {
+                Some(why) => {
+                    Err(Trouble::person(reason::CATALOG_UNAVAILABLE, format!("the catalog does not run: {why}")))
+                }
+                None => Err(Trouble::wait(reason::IN_PROGRESS, "the catalog starts")),
+            },
+        }
+    }
+
+    /// A catalog that was just made answers late; one that stays silent needs a person.
+    fn unanswered(&self, why: &str) -> Trouble {
+        const PATIENCE: i64 = 120;
+        let since = find(&self.out.status.conditions, conditions::CATALOG_READY)
+            .filter(|c| c.status == "False")
+            .map(|c| c.last_transition_time.0.as_second());
+        if since.is_some_and(|at| self.observed.now.as_second() - at > PATIENCE) {
+            Trouble::person(reason::CATALOG_UNAVAILABLE, why)
+        } else {
+            Trouble::wait(reason::CATALOG_UNAVAILABLE, why)
+        }
+    }
+
+    fn take_summary(&mut self, summary: &CatalogSummary, volume_id: &str) -> Result<(), Trouble> {
+        if !summary.volume_id.is_empty() && summary.volume_id != volume_id {
+            return Err(self
+                .prepare_again(&format!("the catalog reads volume {}, prepared was {volume_id}", summary.volume_id)));
+        }
+        if let Some(problem) = &summary.problem {
+            return Err(Trouble::person(reason::CATALOG_UNAVAILABLE, problem));
+        }
+        self.set(conditions::CATALOG_READY, true, reason::AS_EXPECTED, "the catalog answers");
+        let status = &mut self.out.status;
+        let counted = status.files.as_ref() == Some(&summary.files)
+            && status.bytes.as_ref() == Some(&summary.bytes)
+            && status.skipped_by_reason == summary.skipped_by_reason;
+        let last = status.last_scan.as_ref().and_then(|s| s.finished_at.as_deref()?.parse::<Timestamp>().ok());
+        let stale = last.is_none_or(|at| self.observed.now.as_second() - at.as_second() >= 3_600);
+        if !counted || (stale && summary.scan_finished_at.is_some()) {
+            status.files = Some(summary.files.clone());
+            status.bytes = Some(summary.bytes.clone());
+            status.skipped_by_reason.clone_from(&summary.skipped_by_reason);
+            status.saved = Some(figures::size(summary.bytes.freed));
+            status.last_scan = Some(ScanStatus {
+                finished_at: summary.scan_finished_at.clone(),
+                duration_millis: i64::try_from(summary.scan_millis).unwrap_or(i64::MAX),
+            });
+        }
+        let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let storage = status.storage.get_or_insert_default();
+        // Free space moves all the time: told again once it moved by a hundredth of the volume.
+        let moved =
+            storage.free_bytes.is_none_or(|was| was.abs_diff(whole(summary.free_bytes)) > summary.total_bytes / 100);
+        if summary.total_bytes > 0 && (moved || storage.total_bytes != Some(whole(summary.total_bytes))) {
+            storage.free_bytes = Some(whole(summary.free_bytes));
+            storage.total_bytes = Some(whole(summary.total_bytes));
+            storage.free = Some(figures::size(whole(summary.free_bytes)));
+        }
+        Ok(())
+    }
+
+    fn low_space(&self) -> Option<Trouble> {
+        let SummaryView::Got(summary) = &self.observed.summary else {
+            return None;
+        };
+        let least =
+            u64::from(self.observed.library.spec.storage.as_ref().and_then(|s| s.min_free_percent).unwrap_or(5));
+        let needed = u128::from(summary.total_bytes) * u128::from(least) / 100;
+        if summary.total_bytes == 0 || u128::from(summary.free_bytes) >= needed {
+            return None;
+        }
+        let needed = i64::try_from(needed).unwrap_or(i64::MAX);
+        Some(Trouble::person(
+            reason::LOW_SPACE,
+            format!(
+                "less than {least} % of the volume is free, {} are needed: free space, or lower spec.storage.minFreePercent",
+                figures::size(needed)
+            ),
+        ))
+    }
+
+    fn count_jobs(&mut self) {
+        let count = |phase| i64::try_from(self.observed.in_phase(phase)).unwrap_or(i64::MAX);
+        self.out.status.jobs = Some(JobCounts {
+            queued: count(Phase::Queued),
+            encoding: count(Phase::Encoding),
+            settling: count(Phase::Settling),
+        });
+    }
+
+    /// The conditions that sum up.
+    fn conclude(&mut self, trouble: Option<Trouble>) {
+        let counts = self.out.status.jobs.clone().unwrap_or_default();
+        let suspended = self.observed.library.spec.suspend;
+        let busy = counts.encoding + counts.settling > 0;
+        let (why, message) = match (busy, suspended) {
+            (true, _) => (reason::AS_EXPECTED, "jobs encode or settle"),
+            (false, true) => (reason::SUSPENDED, "spec.suspend is true"),
+            (false, false) => (reason::IDLE, "no job encodes"),
+        };
+        self.set(conditions::ENCODING, busy, why, message);
+        match &trouble {
+            Some(t) if t.needs_person => self.set(conditions::DEGRADED, true, t.reason, &t.message),
+            _ => self.set(conditions::DEGRADED, false, reason::AS_EXPECTED, "nothing needs attention"),
+        }
+        for type_ in [conditions::STORAGE_READY, conditions::CATALOG_READY] {
+            if find(&self.out.status.conditions, type_).is_none() {
+                self.set(type_, Is::Unknown, reason::IN_PROGRESS, "a step that comes before has not ended yet");
+            }
+        }
+        match &trouble {
+            Some(t) => self.set(conditions::READY, false, t.reason, &t.message),
+            None if suspended => self.set(
+                conditions::READY,
+                true,
+                reason::SUSPENDED,
+                "ready; no job starts because spec.suspend is true",
+            ),
+            None => self.set(conditions::READY, true, reason::AS_EXPECTED, "work goes on by itself"),
+        }
+        self.tell_changes(trouble.is_some_and(|t| t.needs_person));
+    }
+
+    /// An Event for each change that matters: a step that is done, and why a person has to look.
+    fn tell_changes(&mut self, needs_person: bool) {
+        let before = self.observed.library.status.clone().unwrap_or_default().conditions;
+        for type_ in [conditions::STORAGE_READY, conditions::CATALOG_READY, conditions::READY] {
+            let Some(now) = find(&self.out.status.conditions, type_).cloned() else {
+                continue;
+            };
+            let was = find(&before, type_);
+            let event = if now.status == "True" {
+                was.is_none_or(|w| w.status != "True").then(|| EventDraft::normal(type_, type_, now.message))
+            } else {
+                let new = was.is_none_or(|w| w.status != now.status || w.reason != now.reason);
+                (type_ == conditions::READY && needs_person && new)
+                    .then(|| EventDraft::warning(&now.reason, type_, now.message))
+            };
+            self.out.events.extend(event);
+        }
+    }
+
+    fn set(&mut self, type_: &str, is: impl Into<Is>, reason: &str, message: impl Into<String>) {
+        let generation = self.observed.library.metadata.generation;
+        Writer { list: &mut self.out.status.conditions, generation, now: self.observed.now }
+            .set(type_, is, reason, message);
+    }
+
+    fn id(&self) -> LibraryId {
+        let library = &self.observed.library;
+        LibraryId {
+            namespace: library.namespace().unwrap_or_default(),
+            name: library.name_any(),
+            uid: library.uid().unwrap_or_default(),
+            cluster: self.options.cluster.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! Whose turn is it? Looks at all jobs of the library at once. Pure.
+//!
+//! A job starts when its library is ready, a slot is free (`maxJobs` counts encodes), not too many outputs wait unsettled
+//! (`maxJobs` + 1), no other live job works on its file, there is room for its output, and its back-off is over.
+
+use av1_crds::conditions::{self, reason};
+use av1_crds::job::{EncodeJobStatus, Outcome};
+use av1_crds::settings::Settings;
+use av1_crds::{EncodeJob, Phase, labels, reasons};
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::super::observe::{SummaryView, phase_of};
+use super::queue::rank_of;
+use super::{Draft, JobChange, Trouble};
+use crate::conditions::Writer;
+use crate::context::EventDraft;
+use crate::figures;
+
+/// What a job that waits is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It starts now.
+    Start,
+    Wait {
+        reason: &'static str,
+        message: String,
+    },
+}
+
+/// What the turns depend on besides the jobs.
+#[derive(Debug, Clone)]
+pub(super) struct Limits {
+    pub(super) max_jobs: usize,
+    pub(super) free_bytes: Option<u64>,
+    pub(super) now: Timestamp,
+}
+
+/// The turn of each job that waits, in the order of the queue.
+pub(super) fn turns<'a>(jobs: &'a [EncodeJob], limits: &Limits) -> Vec<(&'a EncodeJob, Turn)> {
+    let count = |phase| jobs.iter().filter(|j| phase_of(j) == phase).count();
+    let mut encoding = count(Phase::Encoding);
+    let settling = count(Phase::Settling);
+    let mut waiting: Vec<&EncodeJob> = jobs
+        .iter()
+        .filter(|j| phase_of(j) == Phase::Queued && j.metadata.deletion_timestamp.is_none() && !j.spec.suspend)
+        .collect();
+    waiting.sort_by_key(|j| rank_of(j));
+    let mut out = Vec::new();
+    for job in waiting {
+        let turn = blocked(job, jobs, limits).unwrap_or_else(|| {
+            let most = limits.max_jobs;
+            let wait = |message| Turn::Wait { reason: reason::WAITING_FOR_SLOT, message };
+            if settling > most {
+                wait(format!("waits until one of {settling} outputs is settled"))
+            } else if encoding >= most {
+                wait(format!("waits for a slot: concurrency.maxJobs is {most}"))
+            } else {
+                Turn::Start
+            }
+        });
+        encoding += usize::from(turn == Turn::Start);
+        out.push((job, turn));
+    }
+    out
+}
+
+/// What keeps this one job from starting, whoever else waits.
+fn blocked(job: &EncodeJob, jobs: &[EncodeJob], limits: &Limits) -> Option<Turn> {
+    if let Some(other) = jobs.iter().find(|other| goes_before(other, job)) {
+        let message = format!("{} works on the same file: waits until it has ended", other.name_any());
+        return Some(Turn::Wait { reason: reason::WAITING_FOR_OTHER_JOB, message });
+    }
+    let not_before = job.status.as_ref().and_then(|s| s.not_before.clone());
+    if not_before.as_deref().and_then(|t| t.parse::<Timestamp>().ok()).is_some_and(|t| t > limits.now) {
+        let message =
+            format!("waits until {} after an attempt that failed or was lost", not_before.unwrap_or_default());
+        return Some(Turn::Wait { reason: reason::WAITING_FOR_SLOT, message });
+    }
+    let size = job.annotations().get(labels::SIZE).and_then(|s| s.parse::<u64>().ok())?;
+    let needed = size.saturating_mul(2);
+    if limits.free_bytes.is_some_and(|free| free < needed) {
+        let needed = figures::size(i64::try_from(needed).unwrap_or(i64::MAX));
+        return Some(Turn::Wait {
+            reason: reason::LOW_SPACE,
+            message: format!("waits for free space: {needed}, twice the file's size, must be free on the volume"),
+        });
+    }
+    None
+}
+
+/// Whether `other` works on the file of `job`, or is to do so first.
+fn goes_before(other: &EncodeJob, job: &EncodeJob) -> bool {
+    let age = |j: &EncodeJob| (j.metadata.creation_timestamp.as_ref().map(|t| t.0), j.name_any());
+    other.name_any() != job.name_any()
+        && other.spec.source.path == job.spec.source.path
+        && !phase_of(other).is_terminal()
+        && (phase_of(other) != Phase::Queued || age(other) < age(job))
+}
+
+impl Draft<'_> {
+    /// Gives every job that waits its turn, or tells it why it waits.
+    pub(super) fn admissions(&mut self, ready: Result<(), &Trouble>) {
+        let observed = self.observed;
+        let spec = &observed.library.spec;
+        let limits = Limits {
+            max_jobs: spec.concurrency.as_ref().and_then(|c| c.max_jobs).unwrap_or(1) as usize,
+            free_bytes: match &observed.summary {
+                SummaryView::Got(summary) if summary.total_bytes > 0 => Some(summary.free_bytes),
+                _ => None,
+            },
+            now: observed.now,
+        };
+        for (job, turn) in turns(&observed.jobs, &limits) {
+            let turn = match (ready, spec.suspend) {
+                (Err(trouble), _) => Turn::Wait {
+                    reason: reason::WAITING_FOR_LIBRARY,
+                    message: format!("the library is not ready: {}", trouble.message),
+                },
+                (Ok(()), true) => {
+                    Turn::Wait { reason: reason::SUSPENDED, message: "the library's spec.suspend is true".to_owned() }
+                }
+                (Ok(()), false) => turn,
+            };
+            let change = match turn {
+                Turn::Start => self.start(job),
+                Turn::Wait { reason, message } => self.wait(job, reason, &message),
+            };
+            self.out.desired.changes.extend(change);
+        }
+    }
+
+    fn start(&self, job: &EncodeJob) -> Option<JobChange> {
+        let mut status = job.status.clone().unwrap_or_default();
+        let sections = job.spec.settings.clone().unwrap_or_default();
+        let settings = match &status.settings {
+            Some(frozen) => Ok(frozen.clone()),
+            None => Settings::resolve(&self.observed.library.spec.sections(), &sections),
+        };
+        let events = match settings {
+            Ok(settings) => {
+                status.settings = Some(settings);
+                status.phase = Phase::Encoding;
+                status.run += 1;
+                status.pod_name = None;
+                status.pod_uid = None;
+                status.progress = None;
+                status.not_before = None;
+                self.set_of_job(
+                    &mut status,
+                    job,
+                    conditions::PLACED,
+                    false,
+                    reason::IN_PROGRESS,
+                    "the pod is being made",
+                );
+                vec![EventDraft::normal(Phase::Encoding.as_str(), "ChangePhase", format!("run {} starts", status.run))]
+            }
+            Err(error) => {
+                status.phase = Phase::Failed;
+                status.outcome = Some(Outcome {
+                    reason: reasons::INVALID_TASK.to_owned(),
+                    message: error.to_string(),
+                    retryable: false,
+                });
+                status.completion_time = Some(self.observed.now.to_string());
+                self.set_of_job(
+                    &mut status,
+                    job,
+                    conditions::COMPLETE,
+                    true,
+                    reasons::INVALID_TASK,
+                    &error.to_string(),
+                );
+                vec![EventDraft::warning(Phase::Failed.as_str(), "ChangePhase", error.to_string())]
+            }
+        };
+        let starts = status.phase == Phase::Encoding;
+        Some(JobChange { job: job.clone(), status, starts, events })
+    }
+
+    /// Tells a job why it waits; nothing when it knows.
+    fn wait(&self, job: &EncodeJob, why: &str, message: &str) -> Option<JobChange> {
+        let mut status = job.status.clone().unwrap_or_default();
+        self.set_of_job(&mut status, job, conditions::PLACED, false, why, message);
+        (Some(&status) != job.status.as_ref()).then(|| JobChange {
+            job: job.clone(),
+            status,
+            starts: false,
+            events: Vec::new(),
+        })
+    }
+
+    fn set_of_job(
+        &self,
+        status: &mut EncodeJobStatus,
+        job: &EncodeJob,
+        type_: &str,
+        is: bool,
+        why: &str,
+        message: &str,
+    ) {
+        status.observed_generation = job.metadata.generation;
+        Writer { list: &mut status.conditions, generation: job.metadata.generation, now: self.observed.now }
+            .set(type_, is, why, message);
+    }
+}
+
+#[cfg(test)]
+mod tests;

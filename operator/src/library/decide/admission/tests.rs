@@ -1,0 +1,101 @@
+//! How many jobs are admitted, in which order, and which finished ones are let go.
+
+use super::*;
+use av1_crds::job::{EncodeJobSpec, LibraryReference, Source};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+fn job(name: &str, path: &str, age: i64, phase: Phase) -> EncodeJob {
+    let spec = EncodeJobSpec {
+        library_ref: LibraryReference { name: "films".into() },
+        source: Source { path: path.into() },
+        settings: None,
+        suspend: false,
+    };
+    let mut job = EncodeJob::new(name, spec);
+    job.metadata.creation_timestamp = Some(Time(at(age)));
+    job.status = Some(EncodeJobStatus { phase, ..EncodeJobStatus::default() });
+    job
+}
+
+fn limits(max_jobs: usize) -> Limits {
+    Limits { max_jobs, free_bytes: Some(100), now: at(1_000) }
+}
+
+fn told(jobs: &[EncodeJob], limits: &Limits) -> Vec<String> {
+    let words = |turn| match turn {
+        Turn::Start => "starts".to_owned(),
+        Turn::Wait { reason, .. } => reason.to_owned(),
+    };
+    turns(jobs, limits).into_iter().map(|(job, turn)| format!("{} {}", job.name_any(), words(turn))).collect()
+}
+
+#[test]
+fn jobs_start_in_order_until_the_slots_are_taken() {
+    let jobs = [
+        job("c", "3", 3, Phase::Queued),
+        job("a", "1", 1, Phase::Queued),
+        job("b", "2", 2, Phase::Queued),
+        job("e", "4", 0, Phase::Encoding),
+    ];
+    assert_eq!(told(&jobs, &limits(2)), ["a starts", "b WaitingForSlot", "c WaitingForSlot"]);
+    assert_eq!(told(&jobs, &limits(1)), ["a WaitingForSlot", "b WaitingForSlot", "c WaitingForSlot"]);
+    assert_eq!(told(&jobs, &limits(4)), ["a starts", "b starts", "c starts"]);
+}
+
+#[test]
+fn the_rank_a_job_was_made_with_goes_before_its_name() {
+    let mut jobs = [job("a", "1", 1, Phase::Queued), job("b", "2", 1, Phase::Queued)];
+    for (job, place) in jobs.iter_mut().zip(["00001", "00000"]) {
+        job.annotations_mut().insert(labels::RANK.into(), format!("{:013}-{place}", at(1).as_millisecond()));
+    }
+    assert_eq!(told(&jobs, &limits(1)), ["b starts", "a WaitingForSlot"]);
+}
+
+#[test]
+fn at_most_one_output_more_than_slots_waits_unsettled() {
+    let settling =
+        |n: usize| (0..n).map(|i| job(&format!("s{i}"), &format!("s{i}"), 0, Phase::Settling)).collect::<Vec<_>>();
+    for (waiting, expected) in [(1, "q starts"), (2, "q WaitingForSlot")] {
+        let mut jobs = settling(waiting);
+        jobs.push(job("q", "q", 1, Phase::Queued));
+        assert_eq!(told(&jobs, &limits(1)), [expected], "{waiting} settling");
+    }
+}
+
+#[test]
+fn of_two_jobs_on_one_file_the_younger_waits_and_does_not_hold_up_the_others() {
+    let jobs = [
+        job("old", "same", 1, Phase::Queued),
+        job("young", "same", 2, Phase::Queued),
+        job("other", "another", 3, Phase::Queued),
+    ];
+    assert_eq!(told(&jobs, &limits(2)), ["old starts", "young WaitingForOtherJob", "other starts"]);
+    for phase in [Phase::Encoding, Phase::Settling, Phase::Paused] {
+        let jobs = [job("late", "same", 9, phase), job("early", "same", 1, Phase::Queued)];
+        assert_eq!(told(&jobs, &limits(5)), ["early WaitingForOtherJob"], "{phase:?}");
+    }
+    let jobs = [job("done", "same", 1, Phase::Failed), job("next", "same", 2, Phase::Queued)];
+    assert_eq!(told(&jobs, &limits(1)), ["next starts"]);
+}
+
+#[test]
+fn a_job_in_back_off_a_suspended_one_and_one_that_is_too_large_leave_their_slot_to_others() {
+    let mut back_off = job("a", "1", 1, Phase::Queued);
+    back_off.status.as_mut().unwrap().not_before = Some(at(1_001).to_string());
+    let mut suspended = job("b", "2", 2, Phase::Queued);
+    suspended.spec.suspend = true;
+    let mut large = job("c", "3", 3, Phase::Queued);
+    large.annotations_mut().insert(labels::SIZE.into(), "51".into());
+    let mut fits = job("d", "4", 4, Phase::Queued);
+    fits.annotations_mut().insert(labels::SIZE.into(), "50".into());
+    assert_eq!(
+        told(&[back_off.clone(), suspended, large, fits], &limits(1)),
+        ["a WaitingForSlot", "c LowSpace", "d starts"]
+    );
+    let later = Limits { now: at(1_001), ..limits(1) };
+    assert_eq!(told(&[back_off], &later), ["a starts"]);
+}

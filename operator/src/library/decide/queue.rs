@@ -1,0 +1,71 @@
+//! Candidates become EncodeJobs, in order, as many as the queue takes. Pure.
+
+use std::collections::BTreeMap;
+
+use av1_crds::job::{EncodeJobSpec, LibraryReference, Source};
+use av1_crds::wire::Candidate;
+use av1_crds::{EncodeJob, MediaLibrary, labels};
+use jiff::Timestamp;
+use kube::{Resource, ResourceExt};
+
+use super::Draft;
+use crate::build::encode_job_name;
+
+impl Draft<'_> {
+    pub(super) fn new_jobs(&mut self) {
+        let observed = self.observed;
+        if observed.library.spec.suspend {
+            return;
+        }
+        let jobs = observed
+            .candidates
+            .iter()
+            .enumerate()
+            .map(|(place, candidate)| new_job(&observed.library, candidate, place, observed.now));
+        self.out.desired.new_jobs = jobs.collect();
+    }
+}
+
+fn new_job(library: &MediaLibrary, candidate: &Candidate, place: usize, now: Timestamp) -> EncodeJob {
+    let (name, uid) = (library.name_any(), library.uid().unwrap_or_default());
+    let spec = EncodeJobSpec {
+        library_ref: LibraryReference { name: name.clone() },
+        source: Source { path: candidate.path.clone() },
+        settings: None,
+        suspend: false,
+    };
+    let mut job = EncodeJob::new(
+        &encode_job_name(&name, &uid, &candidate.path, candidate.size, candidate.modified_time_ns),
+        spec,
+    );
+    job.metadata.namespace = library.namespace();
+    job.metadata.labels = Some(BTreeMap::from(
+        [(labels::LIBRARY, name.as_str()), ("app.kubernetes.io/managed-by", labels::MANAGED_BY)]
+            .map(|(k, v)| (k.to_owned(), v.to_owned())),
+    ));
+    job.metadata.annotations = Some(BTreeMap::from(
+        [
+            (labels::PATH, candidate.path.clone()),
+            (labels::SIZE, candidate.size.to_string()),
+            (labels::PICTURE, format!("{}x{}", candidate.width, candidate.height)),
+            (labels::RANK, rank(now, place)),
+        ]
+        .map(|(k, v)| (k.to_owned(), v)),
+    ));
+    job.metadata.owner_references = library.controller_owner_ref(&()).map(|mut owner| {
+        owner.block_owner_deletion = Some(false);
+        vec![owner]
+    });
+    job
+}
+
+/// Place in the queue: what came earlier, and of what came together what stood first.
+fn rank(now: Timestamp, place: usize) -> String {
+    format!("{:013}-{place:05}", now.as_millisecond())
+}
+
+/// Place in the queue of any job: that which it was made with, else its age.
+pub(super) fn rank_of(job: &EncodeJob) -> (String, String) {
+    let made = job.metadata.creation_timestamp.as_ref().map_or(0, |t| t.0.as_millisecond());
+    (job.annotations().get(labels::RANK).cloned().unwrap_or_else(|| format!("{made:013}")), job.name_any())
+}

@@ -1,0 +1,234 @@
+//! The volume's way to ready: checks, a prepare Job that looks whose the files are, one that makes `.av1/` as that user. Pure.
+//!
+//! Each step's outcome is on record before the next begins: run number, then Look's user, then Make's id. A Job is made only
+//! for the run on record.
+
+use av1_crds::conditions::{self, reason};
+use av1_crds::library::StorageStatus;
+use av1_crds::wire::{LookResult, MakeResult, PodFailure, PrepareStep, PrepareTask};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use sha2::{Digest, Sha256};
+
+use super::super::observe::ClaimFacts;
+use super::volume::{check, root_refused};
+use super::{Draft, Trouble};
+use crate::build::{User, prepare_job, prepare_name};
+use crate::context::EventDraft;
+use crate::figures;
+use crate::pods::{Came, Ended, PodState};
+
+/// User of the pod that looks whose the files are, unless the spec names one.
+const NOBODY: i64 = 65_532;
+
+impl Draft<'_> {
+    pub(super) fn storage(&mut self) -> Result<(), Trouble> {
+        if let Some(trouble) = check(self.observed, self.options) {
+            return Err(trouble);
+        }
+        let wanted = self.volume_digest();
+        let known = self.out.status.storage.clone().unwrap_or_default();
+        if known.prepared_for.as_deref().is_some_and(|was| was != wanted) {
+            // Another volume, or another user: what is known is about something else.
+            self.out.status.storage = None;
+            self.out.status.prepare_failures = 0;
+        } else if known.prepared_for.is_some() && known.volume_id.is_some() {
+            self.out.desired.surplus.clone_from(&self.observed.prepare_jobs);
+            self.hold_to_node();
+            self.set(
+                conditions::STORAGE_READY,
+                true,
+                reason::AS_EXPECTED,
+                known.message.unwrap_or_else(|| "the volume is ready".to_owned()),
+            );
+            return Ok(());
+        }
+        self.prepare(&wanted)
+    }
+
+    /// Something says that the volume is not the one that was prepared: prepare looks again, and must find the same id.
+    pub(super) fn prepare_again(&mut self, why: &str) -> Trouble {
+        if let Some(storage) = self.out.status.storage.as_mut() {
+            storage.prepared_for = None;
+        }
+        self.out.status.prepare_runs += 1;
+        let message = format!("{why}; the volume is being looked at again");
+        self.set(conditions::STORAGE_READY, false, reason::WRONG_VOLUME, &message);
+        Trouble::person(reason::WRONG_VOLUME, message)
+    }
+
+    fn prepare(&mut self, wanted: &str) -> Result<(), Trouble> {
+        let run = self.out.status.prepare_runs;
+        let uid = self.observed.library.uid().unwrap_or_default();
+        let name = prepare_name(&uid, run);
+        self.out.desired.surplus = self.observed.prepare_jobs.iter().filter(|job| **job != name).cloned().collect();
+        let recorded = self.observed.library.status.as_ref().map_or(0, |s| s.prepare_runs);
+        if run == 0
+            || self.out.status.storage.is_none()
+                && self.observed.library.status.as_ref().is_some_and(|s| s.storage.is_some())
+        {
+            return Err(self.next_run());
+        }
+        if recorded != run {
+            return Err(Trouble::wait(reason::IN_PROGRESS, "the volume is being prepared"));
+        }
+        let pod = self.observed.prepare_pods.iter().find(|p| p.run == run && p.name.starts_with(&name)).cloned();
+        let exists = self.observed.prepare_jobs.contains(&name);
+        match pod.map(|p| p.state) {
+            Some(PodState::Live { unschedulable: Some(why), .. }) => Err(Trouble::person(
+                reason::UNSCHEDULABLE,
+                format!("no node takes the pod that prepares the volume: {why}"),
+            )),
+            Some(PodState::Live { waiting: Some(why), .. }) => Err(Trouble::person(
+                reason::PREPARE_FAILED,
+                format!("the pod that prepares the volume cannot start: {why}"),
+            )),
+            Some(PodState::Live { .. }) => Err(Trouble::wait(reason::IN_PROGRESS, "the volume is being prepared")),
+            Some(PodState::Ended(ended)) => self.prepare_ended(&ended, wanted),
+            None => {
+                if !exists {
+                    self.make_prepare(run)?;
+                }
+                Err(Trouble::wait(reason::IN_PROGRESS, "the volume is being prepared"))
+            }
+        }
+    }
+
+    /// The user of the step that is due.
+    fn step(&self) -> (PrepareStep, User) {
+        let pods = self.observed.library.spec.pods.clone().unwrap_or_default();
+        let known = self.out.status.storage.clone().unwrap_or_default();
+        match (known.run_as_user, known.run_as_group) {
+            (Some(uid), Some(gid)) => (PrepareStep::Make, User { uid, gid }),
+            _ => {
+                let uid = pods.run_as_user.unwrap_or(NOBODY);
+                (PrepareStep::Look, User { uid, gid: pods.run_as_group.unwrap_or(uid.max(1)) })
+            }
+        }
+    }
+
+    fn make_prepare(&mut self, run: i64) -> Result<(), Trouble> {
+        let (step, user) = self.step();
+        let library = &self.observed.library;
+        let task = PrepareTask {
+            library: self.id(),
+            sub_path: library.spec.volume.sub_path.clone(),
+            step,
+            expected_volume_id: self.out.status.storage.as_ref().and_then(|s| s.volume_id.clone()),
+        };
+        let job = prepare_job(library, &task, user, run, &self.options.pods)
+            .map_err(|e| Trouble::person(reason::PREPARE_FAILED, e.to_string()))?;
+        self.out.desired.prepare = Some(job);
+        Ok(())
+    }
+
+    fn prepare_ended(&mut self, ended: &Ended, wanted: &str) -> Result<(), Trouble> {
+        match self.step().0 {
+            PrepareStep::Look => match ended.came::<LookResult>(false) {
+                Came::Done(result) => self.looked(&result),
+                Came::Failed { failure, .. } => Err(self.prepare_failed(&failure, ended)),
+                Came::Lost(_) => Err(self.next_run()),
+            },
+            PrepareStep::Make => match ended.came::<MakeResult>(false) {
+                Came::Done(result) => self.made(&result, wanted),
+                Came::Failed { failure, .. } => Err(self.prepare_failed(&failure, ended)),
+                Came::Lost(_) => Err(self.next_run()),
+            },
+        }
+    }
+
+    fn looked(&mut self, result: &LookResult) -> Result<(), Trouble> {
+        let pods = self.observed.library.spec.pods.clone().unwrap_or_default();
+        let uid = pods.run_as_user.unwrap_or(i64::from(result.uid));
+        let gid = pods.run_as_group.unwrap_or(i64::from(result.gid));
+        if uid == 0 && !self.options.allow_root {
+            return Err(self.refuse_root(result));
+        }
+        let storage = self.out.status.storage.get_or_insert_default();
+        storage.run_as_user = Some(uid);
+        storage.run_as_group = Some(gid);
+        Err(self.next_run())
+    }
+
+    /// Refused until the files have another owner: looked at again every five minutes.
+    fn refuse_root(&mut self, result: &LookResult) -> Trouble {
+        let trouble = root_refused(&format!("the library's {} files that were looked at belong to root", result.files));
+        let since = crate::conditions::find(&self.out.status.conditions, conditions::STORAGE_READY)
+            .filter(|c| c.reason == reason::ROOT_NOT_ALLOWED)
+            .map(|c| c.last_transition_time.0);
+        let now = self.observed.now;
+        if since.is_some_and(|at| (now.as_second() - at.as_second()) % 300 >= 290) {
+            self.next_run();
+        }
+        trouble
+    }
+
+    fn made(&mut self, result: &MakeResult, wanted: &str) -> Result<(), Trouble> {
+        let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let known = self.out.status.storage.clone().unwrap_or_default();
+        self.out.status.storage = Some(StorageStatus {
+            volume_id: Some(result.volume_id.clone()),
+            swap: Some(result.swap),
+            prepared_for: Some(wanted.to_owned()),
+            prepared_at: Some(self.observed.now.to_string()),
+            free_bytes: Some(whole(result.free_bytes)),
+            total_bytes: Some(whole(result.total_bytes)),
+            free: Some(figures::size(whole(result.free_bytes))),
+            message: Some(result.message.clone()),
+            ..known
+        });
+        self.out.status.prepare_failures = 0;
+        self.out.desired.surplus.clone_from(&self.observed.prepare_jobs);
+        self.set(conditions::STORAGE_READY, true, reason::AS_EXPECTED, result.message.clone());
+        Ok(())
+    }
+
+    fn prepare_failed(&mut self, failure: &PodFailure, ended: &Ended) -> Trouble {
+        let failures = self.out.status.prepare_failures;
+        let pause = figures::back_off(10, failures + 1, 300);
+        let at = ended.at.and_then(|at| Timestamp::from_second(at).ok()).unwrap_or(self.observed.now);
+        let next = at.checked_add(SignedDuration::from_secs(pause)).unwrap_or(at);
+        let why = match failure.reason.as_str() {
+            reason::WRONG_VOLUME => reason::WRONG_VOLUME,
+            reason::OWNED_BY_ANOTHER => reason::OWNED_BY_ANOTHER,
+            _ => reason::PREPARE_FAILED,
+        };
+        if self.observed.now >= next {
+            self.out.status.prepare_failures = failures + 1;
+            self.next_run();
+            self.out.events.push(EventDraft::warning(why, "Prepare", &failure.message));
+        }
+        Trouble::person(why, format!("preparing the volume failed: {}; tried again after {pause} s", failure.message))
+    }
+
+    /// The next prepare Job: its number is on record before it is made.
+    fn next_run(&mut self) -> Trouble {
+        self.out.status.prepare_runs += 1;
+        self.out.requeue = std::time::Duration::from_secs(1);
+        Trouble::wait(reason::IN_PROGRESS, "the volume is being prepared")
+    }
+
+    /// Everything that prepare depends on.
+    fn volume_digest(&self) -> String {
+        let spec = &self.observed.library.spec;
+        let pods = spec.pods.clone().unwrap_or_default();
+        let text = serde_json::json!([spec.volume, pods.run_as_user, pods.run_as_group]).to_string();
+        hex::encode(&Sha256::digest(text.as_bytes())[..8])
+    }
+
+    /// A ReadWriteOnce volume is where the catalog's pod is.
+    fn hold_to_node(&mut self) {
+        let ClaimFacts::Found { access_modes, .. } = &self.observed.claim else {
+            return;
+        };
+        let many = access_modes.iter().any(|mode| mode == "ReadWriteMany");
+        let node = self.observed.catalog_pod.as_ref().and_then(|p| p.node.clone());
+        if let Some(storage) = self.out.status.storage.as_mut() {
+            if many {
+                storage.node = None;
+            } else if storage.node.is_none() {
+                storage.node = node;
+            }
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The decisions about one library, from made-up observations: no cluster, no clock.
+
+use super::super::observe::{CatalogPod, ClaimFacts};
+use super::*;
+use crate::build::PodOptions;
+use crate::conditions::find;
+use crate::pods::{Ended, PodFacts, PodState};
+use av1_crds::MediaLibrary;
+use av1_crds::library::StorageStatus;
+use av1_crds::wire::Candidate;
+use serde_json::json;
+
+fn options() -> Options {
+    let pods =
+        PodOptions { image: "encoder".into(), pull_policy: "Never".into(), pull_secret: None, grace_seconds: 120 };
+    Options { pods, allow_host_paths: vec!["/media".into()], allow_root: false, cluster: "cluster".into() }
+}
+
+fn observed(spec: serde_json::Value) -> Observed {
+    let library: MediaLibrary =
+        serde_json::from_value(json!({"apiVersion": "av1.media/v1alpha1", "kind": "MediaLibrary", "metadata": {"name": "films", "namespace": "media", "uid": "lib"}, "spec": spec})).unwrap();
+    Observed {
+        library,
+        claim: ClaimFacts::Found { phase: "Bound".into(), access_modes: vec!["ReadWriteMany".into()], deleting: false },
+        prepare_jobs: Vec::new(),
+        prepare_pods: Vec::new(),
+        deployment: None,
+        service: None,
+        catalog_pod: None,
+        summary: SummaryView::NotAsked,
+        candidates: Vec::new(),
+        jobs: Vec::new(),
+        now: "2026-01-01T00:00:00Z".parse().unwrap(),
+    }
+}
+
+fn on_claim() -> Observed {
+    observed(json!({"volume": {"persistentVolumeClaim": {"claimName": "media"}, "subPath": "films"}}))
+}
+
+/// The next reconcile's view: what was decided is on record, and a Job that was to be made exists.
+fn next(mut observed: Observed, decision: &Decision) -> Observed {
+    observed.library.status = Some(decision.status.clone());
+    observed.prepare_jobs.extend(decision.desired.prepare.iter().map(ResourceExt::name_any));
+    observed.prepare_jobs.retain(|job| !decision.desired.surplus.contains(job));
+    observed
+}
+
+fn ended(run: i64, code: i32, message: serde_json::Value) -> PodFacts {
+    let ended = Ended {
+        code: Some(code),
+        reason: String::new(),
+        note: String::new(),
+        message: message.to_string(),
+        disrupted: false,
+        initialised: false,
+        at: Some(1_767_225_600),
+    };
+    PodFacts {
+        uid: format!("p{run}"),
+        name: format!("lib-prepare-{run}-x"),
+        role: "prepare".into(),
+        run,
+        node: None,
+        state: PodState::Ended(ended),
+    }
+}
+
+fn ready(decision: &Decision) -> (String, String) {
+    let c = find(&decision.status.conditions, conditions::READY).unwrap();
+    (c.status.clone(), c.reason.clone())
+}
+
+fn prepared() -> Observed {
+    let mut o = on_claim();
+    let mut decision = decide(&o, &options());
+    for message in [json!({"done": {"uid": 1000, "gid": 1001, "files": 3}}), json!({"done": made("v1")})] {
+        o = next(o, &decision);
+        decision = decide(&o, &options());
+        assert!(decision.desired.prepare.is_some());
+        o = next(o, &decision);
+        o.prepare_pods = vec![ended(decision.status.prepare_runs, 0, message)];
+        decision = decide(&o, &options());
+    }
+    next(o, &decision)
+}
+
+fn made(id: &str) -> serde_json::Value {
+    json!({"volumeId": id, "swap": "Exchange", "inodeStable": true, "freeBytes": 900, "totalBytes": 1000, "message": "all is well"})
+}
+
+fn summary() -> CatalogSummary {
+    CatalogSummary { volume_id: "v1".into(), free_bytes: 900, total_bytes: 1000, scans: 1, ..CatalogSummary::default() }
+}
+
+#[test]
+fn prepare_looks_as_nobody_then_makes_as_the_owner_and_each_run_is_on_record_before_its_job_is_made() {
+    let o = on_claim();
+    let first = decide(&o, &options());
+    assert_eq!((first.status.prepare_runs, first.desired.prepare.is_none()), (1, true));
+    let o = next(o, &first);
+    let look = decide(&o, &options()).desired.prepare.unwrap();
+    let user = |job: &Job| {
+        job.spec.as_ref().unwrap().template.spec.as_ref().unwrap().security_context.as_ref().unwrap().run_as_user
+    };
+    assert_eq!((look.name_any(), user(&look)), ("lib-prepare-1".into(), Some(65_532)));
+    let mut o = next(o, &decide(&on_claim(), &options()));
+    o.prepare_pods = vec![ended(1, 0, json!({"done": {"uid": 1000, "gid": 1001, "files": 3}}))];
+    let looked = decide(&o, &options());
+    assert_eq!((looked.status.prepare_runs, looked.desired.prepare.is_none()), (2, true));
+    let make = decide(&next(o, &looked), &options()).desired.prepare.unwrap();
+    assert_eq!((make.name_any(), user(&make)), ("lib-prepare-2".into(), Some(1000)));
+}
+
+#[test]
+fn a_prepared_volume_brings_up_the_catalog_as_its_user_and_leaves_no_prepare_job() {
+    let o = prepared();
+    let storage = o.library.status.clone().unwrap().storage.unwrap();
+    assert_eq!(
+        (storage.volume_id.as_deref(), storage.run_as_user, storage.run_as_group),
+        (Some("v1"), Some(1000), Some(1001))
+    );
+    assert!(o.prepare_jobs.is_empty(), "{:?}", o.prepare_jobs);
+    let decision = decide(&o, &options());
+    assert!(decision.desired.deployment.is_some() && decision.desired.service.is_some());
+    assert_eq!(ready(&decision), ("False".into(), "InProgress".into()));
+    let again = decide(&next(o, &decision), &options());
+    assert_eq!(again.status, decision.status, "a second look changes nothing");
+}
+
+#[test]
+fn candidates_become_jobs_in_order_and_counts_are_written() {
+    let mut o = prepared();
+    o.summary = SummaryView::Got(Box::new(summary()));
+    let candidate = |path: &str, size| Candidate {
+        path: path.into(),
+        size,
+        modified_time_ns: 5,
+        width: 1920,
+        height: 800,
+        duration_millis: 0,
+    };
+    o.candidates = vec![candidate("b.mkv", 30), candidate("a.mkv", 20)];
+    let decision = decide(&o, &options());
+    assert_eq!(ready(&decision), ("True".into(), "AsExpected".into()));
+    let paths: Vec<&str> = decision.desired.new_jobs.iter().map(|j| j.spec.source.path.as_str()).collect();
+    assert_eq!(paths, ["b.mkv", "a.mkv"]);
+    let job = &decision.desired.new_jobs[0];
+    assert_eq!(job.annotations().get("av1.media/picture").map(String::as_str), Some("1920x800"));
+    assert_eq!(job.metadata.owner_references.as_ref().unwrap()[0].block_owner_deletion, Some(false));
+    assert!(
+        decision.desired.new_jobs[0].annotations()["av1.media/rank"]
+            < decision.desired.new_jobs[1].annotations()["av1.media/rank"]
+    );
+}
+
+#[test]
+fn a_suspended_library_is_ready_but_makes_no_jobs() {
+    let mut o = prepared();
+    o.library.spec.suspend = true;
+    o.summary = SummaryView::Got(Box::new(summary()));
+    o.candidates =
+        vec![Candidate { path: "a".into(), size: 1, modified_time_ns: 1, width: 2, height: 2, duration_millis: 0 }];
+    let decision = decide(&o, &options());
+    assert!(decision.desired.new_jobs.is_empty());
+    assert_eq!(ready(&decision), ("True".into(), "Suspended".into()));
+}
+
+#[test]
+fn what_is_wrong_with_a_volume_stands_in_the_condition_with_what_to_do() {
+    let found = |phase: &str, mode: &str| ClaimFacts::Found {
+        phase: phase.into(),
+        access_modes: vec![mode.into()],
+        deleting: false,
+    };
+    let with = |claim| Observed { claim, ..on_claim() };
+    let host_path = |path: &str| Observed {
+        claim: ClaimFacts::NotAClaim,
+        ..observed(json!({"volume": {"hostPath": {"path": path, "node": "n"}}}))
+    };
+    let as_root =
+        observed(json!({"volume": {"persistentVolumeClaim": {"claimName": "media"}}, "pods": {"runAsUser": 0}}));
+    let table = [
+        (with(ClaimFacts::Missing), "ClaimNotFound"),
+        (with(found("Pending", "ReadWriteMany")), "ClaimNotFound"),
+        (with(found("Bound", "ReadOnlyMany")), "AccessMode"),
+        (with(found("Bound", "ReadWriteOncePod")), "AccessMode"),
+        (with(found("Bound", "ReadWriteOnce")), "InProgress"),
+        (host_path("/media2/films"), "HostPathNotAllowed"),
+        (host_path("/media/films"), "InProgress"),
+        (as_root, "RootNotAllowed"),
+    ];
+    for (o, expected) in table {
+        let decision = decide(&o, &options());
+        let c = find(&decision.status.conditions, conditions::STORAGE_READY).unwrap();
+        assert_eq!(c.reason, expected, "{}", c.message);
+        assert!(decision.desired.prepare.is_none() && decision.desired.deployment.is_none());
+    }
+}
+
+#[test]
+fn files_of_root_are_refused_unless_root_is_allowed() {
+    let mut o = on_claim();
+    o = next(o.clone(), &decide(&o, &options()));
+    o = next(o.clone(), &decide(&o, &options()));
+    o.prepare_pods = vec![ended(1, 0, json!({"done": {"uid": 0, "gid": 0, "files": 3}}))];
+    assert_eq!(ready(&decide(&o, &options())).1, "RootNotAllowed");
+    let allowed = Options { allow_root: true, ..options() };
+    assert_eq!(decide(&o, &allowed).status.storage.unwrap().run_as_user, Some(0));
+}
+
+#[test]
+fn a_failed_prepare_is_told_and_tried_again_after_its_pause() {
+    let mut o = on_claim();
+    o = next(o.clone(), &decide(&o, &options()));
+    o = next(o.clone(), &decide(&o, &options()));
+    o.prepare_pods = vec![ended(
+        1,
+        1,
+        json!({"failed": {"reason": "IoError", "message": "read-only file system", "retryable": true}}),
+    )];
+    let decision = decide(&o, &options());
+    let c = find(&decision.status.conditions, conditions::STORAGE_READY).unwrap();
+    assert_eq!((c.reason.as_str(), decision.status.prepare_runs), ("PrepareFailed", 1));
+    assert!(c.message.contains("read-only file system"), "{}", c.message);
+    o.now = o.now.checked_add(jiff::SignedDuration::from_secs(11)).unwrap();
+    let decision = decide(&o, &options());
+    assert_eq!((decision.status.prepare_runs, decision.status.prepare_failures), (2, 1));
+}
+
+#[test]
+fn another_volume_in_the_spec_is_prepared_from_the_start_and_another_under_the_same_name_must_have_the_known_id() {
+    let mut o = prepared();
+    o.library.spec.volume.sub_path = "series".into();
+    let decision = decide(&o, &options());
+    assert_eq!((decision.status.storage.clone(), decision.status.prepare_runs), (None, 3));
+    let mut o = prepared();
+    o.summary = SummaryView::Got(Box::new(CatalogSummary { volume_id: "v2".into(), ..summary() }));
+    let decision = decide(&o, &options());
+    assert_eq!((ready(&decision).1.as_str(), decision.status.prepare_runs), ("WrongVolume", 3));
+    let job = decide(&next(o, &decision), &options()).desired.prepare.unwrap();
+    let text = serde_json::to_string(&job).unwrap();
+    assert!(text.contains("expectedVolumeId") && text.contains("make"), "{text}");
+}
+
+#[test]
+fn a_full_volume_starts_nothing_and_says_so() {
+    let mut o = prepared();
+    o.summary = SummaryView::Got(Box::new(CatalogSummary { free_bytes: 49, ..summary() }));
+    let decision = decide(&o, &options());
+    assert_eq!(ready(&decision).1, "LowSpace");
+    assert!(crate::conditions::is_true(&decision.status.conditions, conditions::DEGRADED));
+}
+
+#[test]
+fn a_catalog_that_cannot_start_is_quoted() {
+    let mut o = prepared();
+    o.catalog_pod =
+        Some(CatalogPod { node: None, trouble: Some("ErrImageNeverPull: no such image".into()), failure: None });
+    let decision = decide(&o, &options());
+    let c = find(&decision.status.conditions, conditions::CATALOG_READY).unwrap();
+    assert!(c.reason == "CatalogUnavailable" && c.message.contains("ErrImageNeverPull"), "{c:?}");
+}
+
+#[test]
+fn a_setting_that_cannot_be_read_stops_everything_before_any_pod() {
+    let mut o = on_claim();
+    o.library.spec.scan = Some(serde_json::from_value(json!({"minSize": "99999999999Ti"})).unwrap());
+    let decision = decide(&o, &options());
+    assert_eq!(ready(&decision).1, "InvalidSettings");
+    assert_eq!(decision.status.storage, None::<StorageStatus>);
+}

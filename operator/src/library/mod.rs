@@ -1,0 +1,73 @@
+//! The library reconciler: volume ready? catalog up? candidates → EncodeJobs, and slots for those that wait.
+//!
+//! [`observe`] reads what exists, [`decide`] is pure, [`apply`] makes what is missing, [`report`] writes status. Slots are
+//! given here and nowhere else: one reconcile of a library runs at a time, it reads all jobs of the library live, and each
+//! admission carries the version of the job that was read, so a stale view cannot start one encode too many.
+
+mod apply;
+mod decide;
+mod observe;
+mod report;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use av1_crds::MediaLibrary;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+use kube::{Resource, ResourceExt};
+
+use crate::api::ApiError;
+use crate::context::Shared;
+
+/// What went wrong in a reconcile, by stage.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LibraryError {
+    #[error("observing: {0}")]
+    Observe(#[source] ApiError),
+    #[error("applying: {0}")]
+    Apply(#[source] ApiError),
+    #[error("reporting: {0}")]
+    Report(#[source] ApiError),
+}
+
+impl LibraryError {
+    fn api(&self) -> &ApiError {
+        match self {
+            Self::Observe(e) | Self::Apply(e) | Self::Report(e) => e,
+        }
+    }
+}
+
+/// One reconcile of one MediaLibrary.
+pub(crate) async fn reconcile(
+    guard: Arc<DeserializeGuard<MediaLibrary>>,
+    context: Shared,
+) -> Result<Action, LibraryError> {
+    let (namespace, name) = (guard.meta().namespace.clone().unwrap_or_default(), guard.name_any());
+    if let Err(error) = &guard.0 {
+        tracing::warn!(namespace, name, %error, "MediaLibrary that cannot be read: left alone until it changes");
+        return Ok(Action::await_change());
+    }
+    let Some(observed) = observe::observe(&namespace, &name, &context).await.map_err(LibraryError::Observe)? else {
+        report::forget(&namespace, &name, &context);
+        return Ok(Action::await_change());
+    };
+    let decision = decide::decide(&observed, &context.options);
+    let applied = apply::apply(&namespace, &observed, decision, &context).await.map_err(LibraryError::Apply)?;
+    let requeue = report::report(&namespace, &observed, applied, &context).await.map_err(LibraryError::Report)?;
+    context.succeeded(&format!("library/{namespace}/{name}"));
+    context.metrics.add(&av1_crds::metrics::RECONCILES, &["MediaLibrary", "ok"], 1.0);
+    Ok(Action::requeue(requeue))
+}
+
+/// When to try again after an error.
+pub(crate) fn on_error(guard: Arc<DeserializeGuard<MediaLibrary>>, error: &LibraryError, context: Shared) -> Action {
+    context.metrics.add(&av1_crds::metrics::RECONCILES, &["MediaLibrary", error.api().reason()], 1.0);
+    if error.api().is_conflict() {
+        return Action::requeue(Duration::from_millis(500));
+    }
+    let name = format!("library/{}/{}", guard.meta().namespace.as_deref().unwrap_or_default(), guard.name_any());
+    tracing::warn!(library = name, "{error}");
+    Action::requeue(context.back_off(name))
+}

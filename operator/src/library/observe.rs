@@ -1,0 +1,261 @@
+//! What exists about a MediaLibrary, read live. May: ask the API server and the catalog. Must never: write.
+
+use std::collections::HashSet;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use av1_crds::conditions::{CATALOG_READY, STORAGE_READY};
+use av1_crds::wire::{Candidate, CatalogSummary, PodFailure, PodResult};
+use av1_crds::{EncodeJob, MediaLibrary, Phase, labels};
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use kube::{Api, ResourceExt};
+
+use crate::api::{ApiError, timed};
+use crate::build::{catalog_name, encode_job_name, role};
+use crate::conditions::is_true;
+use crate::context::Context;
+use crate::pods::{PodFacts, PodState};
+
+/// What exists about a library.
+#[derive(Debug, Clone)]
+pub(crate) struct Observed {
+    pub(crate) library: MediaLibrary,
+    pub(crate) claim: ClaimFacts,
+    /// Names of the prepare Jobs that exist and are not being deleted.
+    pub(crate) prepare_jobs: Vec<String>,
+    pub(crate) prepare_pods: Vec<PodFacts>,
+    pub(crate) deployment: Option<Deployment>,
+    pub(crate) service: Option<Service>,
+    pub(crate) catalog_pod: Option<CatalogPod>,
+    pub(crate) summary: SummaryView,
+    /// Candidates that no job exists for, in order, as many as the queue takes.
+    pub(crate) candidates: Vec<Candidate>,
+    /// The library's jobs.
+    pub(crate) jobs: Vec<EncodeJob>,
+    pub(crate) now: Timestamp,
+}
+
+/// The claim that `spec.volume` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ClaimFacts {
+    /// Another kind of volume.
+    NotAClaim,
+    /// No such claim.
+    Missing,
+    Found {
+        phase: String,
+        access_modes: Vec<String>,
+        deleting: bool,
+    },
+}
+
+/// The catalog's pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CatalogPod {
+    pub(crate) node: Option<String>,
+    /// Why it does not run, if it does not.
+    pub(crate) trouble: Option<String>,
+    /// What it said when it last ended.
+    pub(crate) failure: Option<PodFailure>,
+}
+
+/// The catalog's summary.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum SummaryView {
+    /// The catalog is not up.
+    NotAsked,
+    Got(Box<CatalogSummary>),
+    Failed(String),
+}
+
+/// Reads everything; none when the library is gone or going.
+///
+/// # Errors
+/// [`ApiError`] of the first call that failed.
+pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> Result<Option<Observed>, ApiError> {
+    let libraries: Api<MediaLibrary> = Api::namespaced(context.client.clone(), namespace);
+    let library = timed(format!("get MediaLibrary {namespace}/{name}"), libraries.get_opt(name)).await?;
+    let Some(library) = library.filter(|l| l.metadata.deletion_timestamp.is_none()) else {
+        return Ok(None);
+    };
+    let prepare = of_role(name, role::PREPARE);
+    let batch: Api<Job> = Api::namespaced(context.client.clone(), namespace);
+    let pods: Api<Pod> = Api::namespaced(context.client.clone(), namespace);
+    let deployments: Api<Deployment> = Api::namespaced(context.client.clone(), namespace);
+    let services: Api<Service> = Api::namespaced(context.client.clone(), namespace);
+    let catalog = catalog_name(name);
+    let prepare_jobs = timed("list prepare Jobs", batch.list(&prepare)).await?;
+    let prepare_pods = timed("list prepare pods", pods.list(&prepare)).await?;
+    let catalog_pods = timed("list catalog pods", pods.list(&of_role(name, role::CATALOG))).await?;
+    let mut observed = Observed {
+        claim: claim(namespace, &library, context).await?,
+        prepare_jobs: prepare_jobs
+            .iter()
+            .filter(|j| j.metadata.deletion_timestamp.is_none())
+            .map(ResourceExt::name_any)
+            .collect(),
+        prepare_pods: prepare_pods
+            .iter()
+            .filter(|p| p.metadata.deletion_timestamp.is_none())
+            .map(PodFacts::of)
+            .collect(),
+        deployment: timed(format!("get Deployment {catalog}"), deployments.get_opt(&catalog)).await?,
+        service: timed(format!("get Service {catalog}"), services.get_opt(&catalog)).await?,
+        catalog_pod: catalog_pods.iter().find(|p| p.metadata.deletion_timestamp.is_none()).map(CatalogPod::of),
+        summary: SummaryView::NotAsked,
+        candidates: Vec::new(),
+        jobs: jobs(namespace, name, context).await?,
+        now: Timestamp::now(),
+        library,
+    };
+    if let Some(address) = observed.catalog_address() {
+        observed.summary = summary(&observed.library, &address, context).await;
+        observed.candidates = candidates(&observed, &address, context).await;
+    }
+    Ok(Some(observed))
+}
+
+impl Observed {
+    /// Where the catalog answers; none while its Deployment is not up to date and available.
+    fn catalog_address(&self) -> Option<String> {
+        let deployment = self.deployment.as_ref()?;
+        let status = deployment.status.clone().unwrap_or_default();
+        let current = status.observed_generation.unwrap_or(0) >= deployment.metadata.generation.unwrap_or(0);
+        let up = current && status.available_replicas.unwrap_or(0) >= 1 && status.updated_replicas.unwrap_or(0) >= 1;
+        let ip = self.service.as_ref()?.spec.as_ref()?.cluster_ip.clone()?;
+        (up && !ip.is_empty() && ip != "None").then_some(ip)
+    }
+
+    /// Jobs in a phase.
+    pub(crate) fn in_phase(&self, phase: Phase) -> usize {
+        self.jobs.iter().filter(|j| phase_of(j) == phase).count()
+    }
+}
+
+/// The phase on record.
+pub(crate) fn phase_of(job: &EncodeJob) -> Phase {
+    job.status.as_ref().map_or(Phase::Queued, |s| s.phase)
+}
+
+fn of_role(library: &str, role: &str) -> ListParams {
+    ListParams::default().labels(&format!("{}={library},{}={role}", labels::LIBRARY, labels::ROLE))
+}
+
+async fn claim(namespace: &str, library: &MediaLibrary, context: &Context) -> Result<ClaimFacts, ApiError> {
+    let Some(claim) = &library.spec.volume.persistent_volume_claim else {
+        return Ok(ClaimFacts::NotAClaim);
+    };
+    let api: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), namespace);
+    let found =
+        timed(format!("get PersistentVolumeClaim {}", claim.claim_name), api.get_opt(&claim.claim_name)).await?;
+    Ok(found.map_or(ClaimFacts::Missing, |c| {
+        let status = c.status.unwrap_or_default();
+        ClaimFacts::Found {
+            phase: status.phase.unwrap_or_default(),
+            access_modes: c.spec.and_then(|s| s.access_modes).unwrap_or_default(),
+            deleting: c.metadata.deletion_timestamp.is_some(),
+        }
+    }))
+}
+
+async fn jobs(namespace: &str, library: &str, context: &Context) -> Result<Vec<EncodeJob>, ApiError> {
+    let api: Api<DeserializeGuard<EncodeJob>> = Api::namespaced(context.client.clone(), namespace);
+    let all = timed("list EncodeJobs", api.list(&ListParams::default())).await?;
+    Ok(all.into_iter().filter_map(|guard| guard.0.ok()).filter(|job| job.spec.library_ref.name == library).collect())
+}
+
+impl CatalogPod {
+    fn of(pod: &Pod) -> Self {
+        let facts = PodFacts::of(pod);
+        let containers = pod.status.as_ref().and_then(|s| s.container_statuses.clone()).unwrap_or_default();
+        let said = containers
+            .iter()
+            .filter(|c| !c.ready)
+            .find_map(|c| c.last_state.as_ref()?.terminated.as_ref()?.message.clone());
+        let failure = said.and_then(|text| match serde_json::from_str::<PodResult<serde_json::Value>>(&text) {
+            Ok(PodResult::Failed(failure)) => Some(failure),
+            _ => None,
+        });
+        let trouble = match &facts.state {
+            PodState::Live { unschedulable: Some(why), .. } => Some(format!("no node takes its pod: {why}")),
+            PodState::Live { waiting: Some(why), .. } => Some(why.clone()),
+            PodState::Live { .. } => None,
+            PodState::Ended(ended) => {
+                Some(format!("its pod ended ({} {})", ended.reason, ended.note).replace(" )", ")"))
+            }
+        };
+        Self { node: facts.node, trouble, failure }
+    }
+}
+
+/// A summary is asked for again after this time.
+const SUMMARY_AGE: Duration = Duration::from_secs(4);
+
+async fn summary(library: &MediaLibrary, address: &str, context: &Context) -> SummaryView {
+    let uid = library.uid().unwrap_or_default();
+    let kept = context.summaries.lock().unwrap_or_else(PoisonError::into_inner).get(&uid).cloned();
+    if let Some((at, summary)) = kept
+        && at.elapsed() < SUMMARY_AGE
+    {
+        return SummaryView::Got(Box::new(summary));
+    }
+    match context.catalogs.summary(address).await {
+        Ok(summary) => {
+            context
+                .summaries
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(uid, (Instant::now(), summary.clone()));
+            SummaryView::Got(Box::new(summary))
+        }
+        Err(error) => SummaryView::Failed(error.to_string()),
+    }
+}
+
+/// Candidates of one page.
+const PAGE: usize = 200;
+/// Pages that are read at most in one reconcile.
+const MOST_PAGES: usize = 25;
+
+async fn candidates(observed: &Observed, address: &str, context: &Context) -> Vec<Candidate> {
+    let library = &observed.library;
+    let status = library.status.clone().unwrap_or_default();
+    let ready = is_true(&status.conditions, STORAGE_READY) && is_true(&status.conditions, CATALOG_READY);
+    let depth = library.spec.concurrency.as_ref().and_then(|c| c.queue_depth).unwrap_or(20) as usize;
+    let wanted = depth.saturating_sub(observed.in_phase(Phase::Queued));
+    if wanted == 0 || library.spec.suspend || !ready || !matches!(observed.summary, SummaryView::Got(_)) {
+        return Vec::new();
+    }
+    let names: HashSet<String> = observed.jobs.iter().map(ResourceExt::name_any).collect();
+    let live: HashSet<&str> =
+        observed.jobs.iter().filter(|j| !phase_of(j).is_terminal()).map(|j| j.spec.source.path.as_str()).collect();
+    let (name, uid) = (library.name_any(), library.uid().unwrap_or_default());
+    let mut found = Vec::new();
+    let mut offset = 0;
+    for _ in 0..MOST_PAGES {
+        let page = match context.catalogs.candidates(address, offset, PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::warn!(library = name, "{error}");
+                break;
+            }
+        };
+        offset += page.items.len() as u64;
+        let end = page.items.is_empty() || offset >= page.total;
+        let fresh = page.items.into_iter().filter(|c| {
+            !live.contains(c.path.as_str())
+                && !names.contains(&encode_job_name(&name, &uid, &c.path, c.size, c.modified_time_ns))
+        });
+        found.extend(fresh);
+        if end || found.len() >= wanted {
+            break;
+        }
+    }
+    found.truncate(wanted);
+    found
+}

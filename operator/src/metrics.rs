@@ -1,0 +1,123 @@
+//! The operator's metrics, registered from the table in `av1_crds::metrics`. May: hold counters. Must never: know why they move.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use av1_crds::metrics::{self as table, Kind, Metric};
+use prometheus::{CounterVec, Encoder, GaugeVec, Opts, Registry, TextEncoder};
+
+/// Every metric of the table, registered.
+#[derive(Clone)]
+pub(crate) struct Metrics(Arc<Families>);
+
+struct Families {
+    registry: Registry,
+    counters: HashMap<&'static str, CounterVec>,
+    gauges: HashMap<&'static str, GaugeVec>,
+}
+
+/// Gauges that exist while a job encodes.
+const OF_RUNNING_JOBS: [&Metric; 5] = [
+    &table::JOB_PROGRESS,
+    &table::JOB_FRAMES_PER_SECOND,
+    &table::JOB_ETA,
+    &table::JOB_PROJECTED_BYTES,
+    &table::JOB_WORKERS,
+];
+
+impl Metrics {
+    /// Registers the whole table.
+    ///
+    /// # Errors
+    /// [`prometheus::Error`] when the table names one metric twice or a name is not one.
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let (mut counters, mut gauges) = (HashMap::new(), HashMap::new());
+        for metric in table::ALL {
+            let opts = Opts::new(metric.name, metric.help);
+            match metric.kind {
+                Kind::Counter => {
+                    let family = CounterVec::new(opts, metric.labels)?;
+                    registry.register(Box::new(family.clone()))?;
+                    if metric.labels.is_empty() {
+                        family.get_metric_with_label_values::<&str>(&[])?;
+                    }
+                    counters.insert(metric.name, family);
+                }
+                Kind::Gauge => {
+                    let family = GaugeVec::new(opts, metric.labels)?;
+                    registry.register(Box::new(family.clone()))?;
+                    gauges.insert(metric.name, family);
+                }
+            }
+        }
+        Ok(Self(Arc::new(Families { registry, counters, gauges })))
+    }
+
+    /// Raises a counter.
+    pub(crate) fn add(&self, metric: &Metric, labels: &[&str], by: f64) {
+        match self.0.counters.get(metric.name).map(|family| family.get_metric_with_label_values(labels)) {
+            Some(Ok(counter)) if by >= 0.0 => counter.inc_by(by),
+            _ => tracing::error!(metric = metric.name, ?labels, by, "not a counter with these labels"),
+        }
+    }
+
+    /// Sets a gauge.
+    pub(crate) fn set(&self, metric: &Metric, labels: &[&str], to: f64) {
+        match self.0.gauges.get(metric.name).map(|family| family.get_metric_with_label_values(labels)) {
+            Some(Ok(gauge)) => gauge.set(to),
+            _ => tracing::error!(metric = metric.name, ?labels, to, "not a gauge with these labels"),
+        }
+    }
+
+    /// Takes a gauge away.
+    pub(crate) fn remove(&self, metric: &Metric, labels: &[&str]) {
+        if let Some(family) = self.0.gauges.get(metric.name) {
+            // An error only says that there was no such series.
+            let _ = family.remove_label_values(labels);
+        }
+    }
+
+    /// Takes away the gauges of a job that encodes no more.
+    pub(crate) fn remove_job(&self, namespace: &str, library: &str, job: &str) {
+        for metric in OF_RUNNING_JOBS {
+            self.remove(metric, &[namespace, library, job]);
+        }
+    }
+
+    /// All series in Prometheus' text format.
+    ///
+    /// # Errors
+    /// [`prometheus::Error`] when a series cannot be encoded.
+    pub(crate) fn text(&self) -> Result<String, prometheus::Error> {
+        let mut out = Vec::new();
+        TextEncoder::new().encode(&self.0.registry.gather(), &mut out)?;
+        Ok(String::from_utf8_lossy(&out).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_of_the_table_is_registered_and_job_series_vanish() {
+        let metrics = Metrics::new().unwrap();
+        for metric in table::ALL {
+            let labels: Vec<&str> = metric.labels.to_vec();
+            match metric.kind {
+                Kind::Counter => metrics.add(metric, &labels, 1.0),
+                Kind::Gauge => metrics.set(metric, &labels, 1.0),
+            }
+        }
+        let text = metrics.text().unwrap();
+        for metric in table::ALL {
+            assert!(text.contains(&format!("# TYPE {} ", metric.name)), "{}", metric.name);
+        }
+        metrics.remove_job("namespace", "library", "job");
+        let text = metrics.text().unwrap();
+        for metric in OF_RUNNING_JOBS {
+            assert!(!text.contains(&format!("{}{{", metric.name)), "{}", metric.name);
+        }
+    }
+}
