@@ -1,0 +1,127 @@
+//! The command line. May: describe it. Must never: act on it.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// What av1-operator is doing, and why.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl av1",
+    bin_name = "kubectl av1",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which cluster and which namespace.
+#[derive(Debug, Args)]
+pub(crate) struct ClusterArguments {
+    /// Namespace to look at [default: the context's]
+    #[arg(short, long, global = true, value_name = "NAME", conflicts_with = "all_namespaces")]
+    pub(crate) namespace: Option<String>,
+    /// Look at all namespaces
+    #[arg(short = 'A', long, global = true)]
+    pub(crate) all_namespaces: bool,
+    /// Context of the kubeconfig to use
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Kubeconfig to use [default: KUBECONFIG, else ~/.kube/config]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the queue: every live job with its stage, progress, rate and time to go
+    Top {
+        /// Print one frame as text (required: this release has no live screen)
+        #[arg(long, required = true, action = ArgAction::SetTrue)]
+        once: bool,
+        /// How to print it
+        #[arg(short, long, value_enum, default_value_t = TableFormat::Table)]
+        output: TableFormat,
+    },
+    /// List every file of a library with its verdict, and why
+    Files {
+        /// Name of the MediaLibrary
+        library: String,
+        /// How to print it
+        #[arg(short, long, value_enum, default_value_t = Format::Table)]
+        output: Format,
+    },
+    /// Say whether libraries are ready or why not, how far they are, what they saved, and what needs attention
+    Status {
+        /// Name of a MediaLibrary [default: all of the namespace]
+        library: Option<String>,
+        /// How to print it
+        #[arg(short, long, value_enum, default_value_t = DocumentFormat::Text)]
+        output: DocumentFormat,
+    },
+}
+
+/// Formats of a table that has no document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableFormat {
+    /// For a terminal of 120 columns
+    Table,
+    /// Nothing cut
+    Wide,
+}
+
+/// Formats of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For a terminal; long paths are cut
+    Table,
+    /// Nothing cut
+    Wide,
+    /// A JSON list
+    Json,
+    /// A YAML list
+    Yaml,
+}
+
+/// Formats of a text that has no table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocumentFormat {
+    /// For people
+    Text,
+    /// A JSON list
+    Json,
+    /// A YAML list
+    Yaml,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_calls_itself_kubectl_av1() {
+        Arguments::command().debug_assert();
+        let help = Arguments::command().render_help().to_string();
+        assert!(help.contains("Usage: kubectl av1 "), "{help}");
+    }
+
+    #[test]
+    fn top_without_once_is_a_usage_error_that_names_once() {
+        let error = Arguments::try_parse_from(["kubectl-av1", "top"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("--once"), "{error}");
+    }
+
+    #[test]
+    fn one_namespace_and_all_of_them_exclude_each_other() {
+        assert!(Arguments::try_parse_from(["kubectl-av1", "status", "-A", "-n", "media"]).is_err());
+        assert!(Arguments::try_parse_from(["kubectl-av1", "status", "-n", "media", "films"]).is_ok());
+    }
+}

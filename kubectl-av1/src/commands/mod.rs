@@ -1,0 +1,51 @@
+//! The commands: each reads what it needs and hands it to a view. Must never: lay out text.
+
+mod files;
+mod status;
+mod top;
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::args::{Arguments, Command};
+use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::view::Palette;
+
+/// Carries out what the command line says.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
+    let cluster = Cluster::open(&arguments.cluster).await?;
+    match arguments.command {
+        Command::Top { output, .. } => top::run(&cluster, output).await,
+        Command::Files { library, output } => files::run(&cluster, &library, output).await,
+        Command::Status { library, output } => status::run(&cluster, library.as_deref(), output).await,
+    }
+}
+
+/// Colours on a terminal alone, and not against NO_COLOR.
+fn palette() -> Palette {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if std::io::stdout().is_terminal() && !refused { Palette::Colours } else { Palette::Plain }
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// Remarks go where they are in no script's way.
+fn remark(text: &str) -> Result<(), Error> {
+    Ok(writeln!(std::io::stderr(), "{text}")?)
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(value).map_err(std::io::Error::other)?;
+    print(&format!("{text}\n"))
+}
+
+fn print_yaml(value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_yaml::to_string(value).map_err(std::io::Error::other)?;
+    print(&text)
+}

@@ -1,0 +1,41 @@
+//! `kubectl av1`: what av1-operator is doing, and why, with the rights of whoever asks.
+//!
+//! May: read the API and, through the API server's service proxy, the pages of operator and catalogs. Must never: write
+//! anything to the cluster, or exit from anywhere but here.
+
+mod args;
+mod cluster;
+mod commands;
+mod error;
+mod exposition;
+mod view;
+
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Arguments;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        complain("another TLS provider is installed already");
+        return ExitCode::FAILURE;
+    }
+    match commands::run(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output (head, less) has enough.
+        Err(error::Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complain(message: &str) {
+    // With stderr gone there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "error: {message}");
+}

@@ -1,0 +1,253 @@
+//! The report on a library: ready or why not, progress, saved, what needs attention. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use av1_crds::library::{ByteCounts, FileCounts, JobCounts};
+use av1_crds::{EncodeJob, MediaLibrary, MediaLibraryStatus, Phase, conditions, figures};
+use serde::Serialize;
+
+use super::text::{count, percent, printable};
+use super::{Palette, Tone};
+
+/// Failed jobs that are named; the others are counted.
+const NAMED_FAILURES: usize = 5;
+
+/// What a person wants to know first about one library.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LibraryReport {
+    namespace: String,
+    name: String,
+    ready: bool,
+    /// Why it is ready, or is not.
+    message: String,
+    /// None until the catalog has looked.
+    files: Option<FileCounts>,
+    bytes: ByteCounts,
+    jobs: JobCounts,
+    free_bytes: Option<i64>,
+    total_bytes: Option<i64>,
+    skipped_by_reason: BTreeMap<String, i64>,
+    needs_attention: Vec<String>,
+}
+
+impl LibraryReport {
+    /// From the library and the jobs of its namespace, or of all.
+    pub(crate) fn new(library: &MediaLibrary, jobs: &[EncodeJob]) -> Self {
+        let namespace = library.metadata.namespace.clone().unwrap_or_default();
+        let name = library.metadata.name.clone().unwrap_or_default();
+        let status = library.status.clone().unwrap_or_default();
+        let ready = status.conditions.iter().find(|condition| condition.type_ == conditions::READY);
+        let message = match ready {
+            Some(condition) => condition.message.clone(),
+            None => "no operator has looked at it yet: is av1-operator running?".to_owned(),
+        };
+        let failed: Vec<&EncodeJob> = jobs
+            .iter()
+            .filter(|job| job.metadata.namespace.as_deref() == Some(&namespace) && job.spec.library_ref.name == name)
+            .filter(|job| job.status.as_ref().is_some_and(|status| status.phase == Phase::Failed))
+            .collect();
+        Self {
+            ready: ready.is_some_and(|condition| condition.status == "True"),
+            message,
+            needs_attention: needs_attention(&name, &namespace, &status, library.spec.suspend, &failed),
+            namespace,
+            name,
+            files: status.files,
+            bytes: status.bytes.unwrap_or_default(),
+            jobs: status.jobs.unwrap_or_default(),
+            free_bytes: status.storage.as_ref().and_then(|storage| storage.free_bytes),
+            total_bytes: status.storage.as_ref().and_then(|storage| storage.total_bytes),
+            skipped_by_reason: status.skipped_by_reason,
+        }
+    }
+}
+
+fn needs_attention(
+    name: &str,
+    namespace: &str,
+    status: &MediaLibraryStatus,
+    suspended: bool,
+    failed: &[&EncodeJob],
+) -> Vec<String> {
+    let mut items = Vec::new();
+    if suspended {
+        items.push("suspended: nothing starts until spec.suspend is false".to_owned());
+    }
+    // Degraded often repeats what another condition says.
+    let mut said = BTreeSet::new();
+    for condition in &status.conditions {
+        let wrong = match condition.type_.as_str() {
+            conditions::STORAGE_READY | conditions::CATALOG_READY => condition.status == "False",
+            conditions::DEGRADED => condition.status == "True",
+            _ => false,
+        };
+        if wrong && said.insert(condition.message.as_str()) {
+            items.push(format!("{} ({}): {}", condition.type_, condition.reason, condition.message));
+        }
+    }
+    for job in failed.iter().take(NAMED_FAILURES) {
+        let outcome = job.status.as_ref().and_then(|status| status.outcome.clone()).unwrap_or_default();
+        items.push(format!("{} failed ({}): {}", job.spec.source.path, outcome.reason, outcome.message));
+    }
+    if let Some(more) = failed.len().checked_sub(NAMED_FAILURES).filter(|more| *more > 0) {
+        items.push(format!("{more} more jobs failed: `kubectl get encodejobs -n {namespace}` lists them"));
+    }
+    let unreadable = status.files.as_ref().map_or(0, |files| files.unreadable);
+    if unreadable > 0 {
+        items.push(format!(
+            "{} cannot be read: `kubectl av1 files {name} -n {namespace}` says why",
+            count(unreadable, "file")
+        ));
+    }
+    items
+}
+
+/// The reports as text; `namespace` is where they were looked for.
+pub(crate) fn render(reports: &[LibraryReport], namespace: Option<&str>, palette: Palette) -> String {
+    if reports.is_empty() {
+        let place = namespace.map_or_else(|| "this cluster".to_owned(), |namespace| format!("namespace {namespace}"));
+        let elsewhere = if namespace.is_some() { ", or look everywhere with -A" } else { "" };
+        return format!("No libraries in {place}: `kubectl apply` a MediaLibrary{elsewhere}.\n");
+    }
+    reports.iter().map(|report| section(report, palette)).collect::<Vec<_>>().join("\n")
+}
+
+fn section(report: &LibraryReport, palette: Palette) -> String {
+    let LibraryReport { files, bytes, jobs, .. } = report;
+    let (state, tone) = if report.ready { ("ready", Tone::Good) } else { ("not ready", Tone::Bad) };
+    let mut out = format!("{}/{}: {}", report.namespace, report.name, palette.paint(state, tone));
+    if !report.message.is_empty() {
+        out.push_str(&format!(": {}", printable(&report.message)));
+    }
+    out.push('\n');
+    let mut line = |label: &str, text: String| out.push_str(&format!("  {label:<10}{text}\n"));
+    match files {
+        None => line("Progress", "nothing scanned yet".to_owned()),
+        Some(files) => line("Progress", progress(files)),
+    }
+    line("Jobs", format!("{} encoding, {} settling, {} queued", jobs.encoding, jobs.settling, jobs.queued));
+    line("Saved", saved(bytes));
+    if let Some(files) = files {
+        line("Files", breakdown(files));
+    }
+    if !report.skipped_by_reason.is_empty() {
+        let reasons: Vec<String> =
+            report.skipped_by_reason.iter().map(|(reason, number)| format!("{} {number}", printable(reason))).collect();
+        line("Skipped", reasons.join(", "));
+    }
+    if let (Some(free), Some(total)) = (report.free_bytes, report.total_bytes) {
+        line("Volume", format!("{} free of {} ({})", figures::size(free), figures::size(total), percent(free, total)));
+    }
+    if !report.needs_attention.is_empty() {
+        out.push_str(&format!("  {}\n", palette.paint("Needs attention", Tone::Bad)));
+        for item in &report.needs_attention {
+            out.push_str(&format!("    - {}\n", printable(item)));
+        }
+    }
+    out
+}
+
+fn progress(files: &FileCounts) -> String {
+    let unfinished = if files.complete { "" } else { " (so far: the first walk has not ended)" };
+    let worth = count(files.eligible, "file");
+    format!(
+        "{} of {worth} worth encoding done ({}), {} pending{unfinished}",
+        files.done,
+        percent(files.done, files.eligible),
+        files.pending
+    )
+}
+
+fn breakdown(files: &FileCounts) -> String {
+    let FileCounts { already_av1, skipped, rejected, failed, unreadable, .. } = files;
+    let total = count(files.total, "file");
+    format!(
+        "{total} in all: {already_av1} already AV1, {skipped} skipped, {rejected} rejected, {failed} failed, {unreadable} unreadable"
+    )
+}
+
+fn saved(bytes: &ByteCounts) -> String {
+    if bytes.replaced_before == 0 {
+        return "nothing yet".to_owned();
+    }
+    let mut text = format!(
+        "{} ({}): {} became {}",
+        figures::size(bytes.freed),
+        percent(bytes.freed, bytes.replaced_before),
+        figures::size(bytes.replaced_before),
+        figures::size(bytes.replaced_after)
+    );
+    if bytes.in_trash > 0 {
+        text.push_str(&format!("; originals of {} are still in the trash", figures::size(bytes.in_trash)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn library(status: Option<Value>) -> MediaLibrary {
+        serde_json::from_value(json!({
+            "apiVersion": "av1.media/v1alpha1", "kind": "MediaLibrary", "metadata": {"name": "films", "namespace": "media"},
+            "spec": {"volume": {"persistentVolumeClaim": {"claimName": "media"}}}, "status": status
+        }))
+        .unwrap()
+    }
+
+    fn condition(type_: &str, status: &str, reason: &str, message: &str) -> Value {
+        json!({"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": "2026-01-02T03:04:05Z"})
+    }
+
+    fn failed_job(number: usize) -> EncodeJob {
+        serde_json::from_value(json!({
+            "apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob", "metadata": {"name": format!("films-{number}"), "namespace": "media"},
+            "spec": {"libraryRef": {"name": "films"}, "source": {"path": format!("Film {number}.mkv")}},
+            "status": {"phase": "Failed", "outcome": {"reason": "VerificationFailed", "message": "1440 frames expected, 1439 measured"}}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_library_at_work_shows_progress_savings_and_failures() {
+        let library = library(Some(json!({
+            "conditions": [condition("Ready", "True", "AsExpected", "2 of 40 files encode now")],
+            "files": {"total": 60, "eligible": 40, "done": 12, "pending": 28, "skipped": 14, "alreadyAv1": 3, "rejected": 1, "failed": 7, "unreadable": 2, "complete": true},
+            "bytes": {"replacedBefore": 120_i64 << 30, "replacedAfter": 48_i64 << 30, "freed": 72_i64 << 30, "inTrash": 30_i64 << 30},
+            "jobs": {"queued": 5, "encoding": 2, "settling": 0},
+            "storage": {"freeBytes": 1_i64 << 40, "totalBytes": 8_i64 << 40},
+            "skippedByReason": {"TooSmall": 12, "SkipMarker": 2}
+        })));
+        let jobs: Vec<EncodeJob> = (1..=7).map(failed_job).collect();
+        insta::assert_snapshot!(render(&[LibraryReport::new(&library, &jobs)], Some("media"), Palette::Plain));
+    }
+
+    #[test]
+    fn a_library_that_is_not_ready_says_why() {
+        let library = library(Some(json!({"conditions": [
+            condition("StorageReady", "False", "ClaimNotFound", "there is no PersistentVolumeClaim media: create it"),
+            condition("Ready", "False", "ClaimNotFound", "the volume is not ready")
+        ]})));
+        insta::assert_snapshot!(render(&[LibraryReport::new(&library, &[])], Some("media"), Palette::Plain));
+    }
+
+    #[test]
+    fn a_library_that_no_operator_has_seen_says_so() {
+        insta::assert_snapshot!(render(&[LibraryReport::new(&library(None), &[])], None, Palette::Plain));
+    }
+
+    #[test]
+    fn failures_of_another_library_are_not_reported() {
+        let mut other = failed_job(1);
+        other.spec.library_ref.name = "series".to_owned();
+        assert!(LibraryReport::new(&library(None), &[other]).needs_attention.is_empty());
+    }
+
+    #[test]
+    fn no_library_at_all_says_where_was_looked() {
+        assert!(render(&[], Some("media"), Palette::Plain).starts_with("No libraries in namespace media:"));
+    }
+}
