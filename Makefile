@@ -1,0 +1,58 @@
+# Every way to build, try and test av1-operator. `make help` lists the targets.
+# Installs what is missing on a Debian-like machine with Rust, Go and root; caches heavy builds outside the checkout.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/av1-operator
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+BIN := $(CARGO_TARGET_DIR)/debug
+TOOLS := $(CACHE)/tools/bin
+CARGO_DENY := $(TOOLS)/cargo-deny
+CARGO_DENY_VERSION := 0.20.2
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+demo: binaries images cluster-up ## encode a sample library (or a copy of LIBRARY=DIR) on a real single-node Kubernetes
+	@tests/demo/run $(if $(LIBRARY),--library "$(LIBRARY)")
+
+demo-down: ## remove every trace of the demo and the cluster
+	@tests/demo/down
+
+cluster-up: packages ## bring up the single-node Kubernetes
+	@tests/cluster/up
+
+cluster-down: ## stop it and remove every trace
+	@tests/cluster/down
+
+packages: ## install missing Debian packages
+	@tests/packages
+
+binaries: packages ## build agent, operator and plugin
+	@cargo build --workspace --bins
+
+images: binaries ## build the encoder and operator images without Docker
+	@docker/build tools
+	@docker/build encoder --agent $(BIN)/av1-agent
+	@docker/build operator --binary $(BIN)/av1-operator
+
+generate: packages ## write CRDs, reference and other generated files
+	@cargo xtask gen
+
+check: packages $(CARGO_DENY) ## fmt, clippy, licences, chart, generated files, tidy: quick
+	@tests/check
+
+test: ## the gate: checks, unit tests, faults, real media, end to end on the cluster
+	@tests/run-all
+
+bench: ## the figures of docs/benchmarks.md
+	@echo "no benchmark is part of this release" >&2; exit 2
+
+$(CARGO_DENY): | packages
+	@echo "cargo-deny $(CARGO_DENY_VERSION): compiling into $(CACHE)/tools (once)"
+	@CARGO_TARGET_DIR=$(CACHE)/tools/target cargo install --quiet --locked --root $(CACHE)/tools cargo-deny@$(CARGO_DENY_VERSION)
+
+.PHONY: help demo demo-down cluster-up cluster-down packages binaries images generate check test bench

@@ -1,0 +1,105 @@
+"""What an encode container can see and do, asked from inside; and whether everybody tells the same progress."""
+
+import json
+import re
+
+import kube
+from library import Library
+
+FILM = "Films/Long Feature (2008)/Long Feature.mkv"
+
+
+class Context(Library):
+    def pod(self):
+        pods = kube.get("pods", namespace=self.name, selector="av1.media/role=encode")
+        running = [p["metadata"]["name"] for p in pods or [] if p["status"].get("phase") == "Running"]
+        return running[0] if running else None
+
+    def inside(self, command, check=True):
+        return kube.kubectl("-n", self.name, "exec", self.pod(), "-c", "encode", "--", "sh", "-c", command, check=check, merged=True)
+
+
+def setup():
+    # Slow enough that there is time to look around.
+    library = Context("isolation", {"scan": {"minSize": "10Mi", "intervalSeconds": 3}, "encode": {"overrides": {"preset": 3}}})
+    library.fill()
+    library.apply()
+    kube.wait_for("frames to be encoded", lambda: int(library.job(FILM)["status"]["progress"]["frames"]) > 0, timeout=240)
+    return library
+
+
+def its_cpus_are_its_own(library):
+    allowed = re.search(r"Cpus_allowed_list:\s*(\S+)", library.inside("cat /proc/self/status")).group(1)
+    pinning = library.job(FILM)["status"]["pinning"]
+    assert pinning["cpus"] == allowed and pinning["exclusive"] is True, (pinning, allowed)
+    others = kube.run("bash", "-c", "for p in $(pgrep -x kube-apiserver); do taskset -pc $p; done", check=False)
+    assert allowed not in ("0", "0-1"), (allowed, others)
+
+
+def it_has_no_token_and_no_capabilities(library):
+    assert "no such file" in library.inside("ls /var/run/secrets/kubernetes.io", check=False).lower()
+    status = library.inside("cat /proc/1/status")
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert re.search(rf"{name}:\s*0+\n", status), status
+    assert re.search(r"NoNewPrivs:\s*1", status) and re.search(r"Seccomp:\s*2", status), status
+    assert library.inside("id -u").strip() == "1000"
+
+
+def it_cannot_write_to_the_library_or_its_own_root(library):
+    for path in ("/library/x", "/library/Films/x", "/usr/x", "/x"):
+        said = library.inside(f"touch {path} 2>&1; echo code $?", check=False)
+        assert "code 1" in said and ("Read-only" in said or "denied" in said), (path, said)
+
+
+def it_sees_no_state_and_no_other_jobs_folder(library):
+    assert library.inside("ls -A /library/.av1").strip() == ""
+    work = library.inside("ls -A /work")
+    assert "video" in work or "scenes" in work or "av1an" in work or work.strip(), work
+    mounts = library.inside("cat /proc/self/mountinfo")
+    assert "/.av1/work/" in mounts and mounts.count("/.av1/") == 1, mounts
+
+
+def resources_metrics_and_the_plugin_agree_with_the_encodes_own_page(library):
+    job = library.job(FILM)
+    name = job["metadata"]["name"]
+    page = json.loads(kube.kubectl("get", "--raw", f"/api/v1/namespaces/{library.name}/pods/{library.pod()}:9090/proxy/progress"))
+    assert page["stage"] == "Encoding" and page["totalFrames"] == 662, page
+    done = json.loads(library.inside("cat /work/*/done.json 2>/dev/null || cat /work/done.json", check=False) or "{}")
+    logged = sum(chunk["frames"] for chunk in done.get("done", {}).values())
+    assert logged <= page["frames"] + 60, (logged, page)
+
+    def agrees():
+        page = json.loads(kube.kubectl("get", "--raw", f"/api/v1/namespaces/{library.name}/pods/{library.pod()}:9090/proxy/progress"))
+        metrics = kube.kubectl("get", "--raw", f"/api/v1/namespaces/{kube.OPERATOR_NAMESPACE}/services/{kube.RELEASE}:metrics/proxy/metrics")
+        value = {m[1]: float(m[2]) for m in re.finditer(rf'av1_encode_job_(\w+){{job="{name}",[^}}]*}} (\S+)', metrics)}
+        top = kube.kubectl("av1", "top", "--once", "-n", library.name)
+        get = kube.kubectl("get", "ej", "-n", library.name)
+        ratio = page["frames"] / page["totalFrames"]
+        seen = {"page": page, "metrics": value, "top": top, "get": get}
+        close = abs(value["progress_ratio"] - ratio) < 0.08 and abs(value["frames_per_second"] - page["framesPerSecond"]) <= max(3, 0.3 * page["framesPerSecond"])
+        percent = re.search(r"(\d+)\s?%", "\n".join(line for line in top.splitlines() if "Long Feature" in line or name[-10:] in line))
+        column = re.search(r"(\d+)%", get)
+        return seen if close and percent and column and abs(int(percent[1]) - 100 * ratio) <= 8 and abs(int(column[1]) - 100 * ratio) <= 15 else None
+
+    seen = kube.wait_for("all to agree", agrees, timeout=60)
+    print("\n".join(f"     {line}" for line in (seen["top"] + "\n" + seen["get"]).splitlines()))
+
+
+def suspending_keeps_finished_chunks_and_resuming_goes_on(library):
+    kube.wait_for("two finished chunks", lambda: page(library)["chunksDone"] >= 2, timeout=240)
+    library.patch({"suspend": True})
+    kube.wait_for("the job to pause", lambda: library.phase(FILM) == "Paused", timeout=150)
+    kube.wait_for("the pod to be gone", lambda: library.pod() is None, timeout=150)
+    library.patch({"suspend": False})
+    resumed = kube.wait_for("the encode to go on", lambda: page(library) if page(library)["chunks"] else None, timeout=180)
+    assert resumed["chunksResumed"] >= 2, resumed
+    kube.wait_for("the end", lambda: library.phase(FILM) == "Succeeded", timeout=400)
+
+
+def page(library):
+    return json.loads(kube.kubectl("get", "--raw", f"/api/v1/namespaces/{library.name}/pods/{library.pod()}:9090/proxy/progress"))
+
+
+TESTS = [its_cpus_are_its_own, it_has_no_token_and_no_capabilities, it_cannot_write_to_the_library_or_its_own_root,
+         it_sees_no_state_and_no_other_jobs_folder, resources_metrics_and_the_plugin_agree_with_the_encodes_own_page,
+         suspending_keeps_finished_chunks_and_resuming_goes_on]

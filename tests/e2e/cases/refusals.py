@@ -1,0 +1,59 @@
+"""What the API server refuses, with a sentence that helps."""
+
+import json
+
+import kube
+
+
+def refusal(kind, spec, name="wrong"):
+    """What `kubectl apply` says of an object that must be refused."""
+    manifest = {"apiVersion": "av1.media/v1alpha1", "kind": kind, "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+    try:
+        kube.apply(json.dumps(manifest))
+    except kube.CommandFailed as error:
+        return str(error)
+    kube.kubectl("delete", kind, name, "-n", "default", "--wait=false")
+    raise AssertionError(f"{kind} was accepted: {spec}")
+
+
+def library(**spec):
+    return refusal("MediaLibrary", {"volume": {"persistentVolumeClaim": {"claimName": "media"}}} | spec)
+
+
+def says(text, *parts):
+    for part in parts:
+        assert part in text, f"{part!r} is not in: {text}"
+
+
+def two_volumes_are_refused():
+    claim = {"persistentVolumeClaim": {"claimName": "media"}}
+    says(library(volume=claim | {"nfs": {"server": "nas", "path": "/films"}}), "exactly one of")
+    says(library(volume={"subPath": "films"}), "exactly one of")
+
+
+def fractional_cpus_are_refused():
+    says(library(pods={"cpus": "1500m"}), "whole number of CPUs")
+    says(library(pods={"cpus": 1.5}), "pods.cpus", "integer")
+
+
+def paths_that_leave_the_library_are_refused():
+    claim = {"persistentVolumeClaim": {"claimName": "media"}}
+    says(library(volume=claim | {"subPath": "films/../../etc"}), "remove the ..")
+    says(library(volume=claim | {"subPath": "/films"}), "remove the leading slash")
+    for path, sentence in (("../x.mkv", "remove the .."), ("/x.mkv", "remove the leading slash")):
+        says(refusal("EncodeJob", {"libraryRef": {"name": "films"}, "source": {"path": path}}), sentence)
+
+
+def sizes_and_unknown_fields_are_refused():
+    says(library(scan={"minSize": "1.5Gi"}), "write 2Gi")
+    says(library(scan={"minSize": "-1"}), "write 2Gi")
+    says(library(sizeGate={"maxPercent": 120}), "maxPercent")
+    says(library(scan={"mimSize": "2Gi"}), "mimSize")
+
+
+def a_long_name_is_refused():
+    says(refusal("MediaLibrary", {"volume": {"persistentVolumeClaim": {"claimName": "media"}}}, name="x" * 41), "at most 40 characters")
+
+
+TESTS = [two_volumes_are_refused, fractional_cpus_are_refused, paths_that_leave_the_library_are_refused,
+         sizes_and_unknown_fields_are_refused, a_long_name_is_refused]
