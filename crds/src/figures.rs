@@ -2,8 +2,9 @@
 
 /// `bytes`, such as `1.4 TiB`, `150 MiB` or `999 B`.
 #[must_use]
-pub fn size(bytes: i64) -> String {
+pub fn size(bytes: impl Into<i128>) -> String {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let bytes: i128 = bytes.into();
     let mut value = bytes.unsigned_abs() as f64;
     let mut unit = 0;
     while value >= 1024.0 && unit + 1 < UNITS.len() {
@@ -34,7 +35,7 @@ mod tests {
 
     #[test]
     fn sizes_have_three_digits_at_most_and_their_sign() {
-        assert_eq!([999, 1536, -(5 << 30), 150 << 20].map(size), ["999 B", "1.5 KiB", "-5.0 GiB", "150 MiB"]);
+        assert_eq!([999, 1536, -(5_i64 << 30), 150 << 20].map(size), ["999 B", "1.5 KiB", "-5.0 GiB", "150 MiB"]);
     }
 
     #[test]

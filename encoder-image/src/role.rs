@@ -10,6 +10,7 @@ use av1_crds::reasons::{self, exit};
 use av1_crds::wire::{MAX_TERMINATION_MESSAGE, PodFailure, PodResult};
 use av1_crds::{AGENT_PORT, paths};
 use clap::Args;
+use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Arguments of every role; the paths are mount points in pods and can be other folders elsewhere.
@@ -110,4 +111,9 @@ fn shortened(mut failure: PodFailure) -> PodFailure {
         failure.message = failure.message.chars().take(MOST - 1).chain(['…']).collect();
     }
     failure
+}
+
+/// The time to the second, as records and messages have it.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH)
 }

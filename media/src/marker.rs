@@ -4,6 +4,7 @@
 //! An empty marker, or one that we cannot read, is the user's and absolute. One that we wrote names the file it is about and
 //! lapses when that file is another.
 
+use av1_crds::figures;
 use std::fmt::Write as _;
 
 use av1_crds::wire::{EncodeVerdict, FileIdentity, SizeGateResult};
@@ -130,8 +131,11 @@ pub fn why_text(why: &Why<'_>) -> String {
     if let Some(gate) = why.size_gate {
         let _ = writeln!(
             text,
-            "Sizes:   {} bytes before, {} bytes after: {} %; it had to be below {} %",
-            gate.input_bytes, gate.output_bytes, gate.percent, gate.max_percent
+            "Sizes:   {} before, {} after: {} %; it had to be below {} %",
+            figures::size(gate.input_bytes),
+            figures::size(gate.output_bytes),
+            gate.percent,
+            gate.max_percent
         );
     }
     let _ = writeln!(text, "When:    {}", why.at);

@@ -81,12 +81,10 @@ def wait_for(what, condition, timeout=120, every=0.5):
     raise TimeoutError(f"waited {timeout} s for {what}; last seen: {str(last)[-1500:]}")
 
 
-def tools(*command, binds=(), uid=0, timeout=300, check=True):
-    """Runs a tool of the encoder image; `binds` are SRC:DST[:ro]."""
-    args = [str(ROOT / "docker/tools-exec"), "--uid", str(uid)]
-    for bind in binds:
-        args += ["--bind", bind]
-    return run(*args, "--", *command, timeout=timeout, check=check)
+def tools(folder, *command, timeout=900):
+    """Runs a tool of the encoder image over a library, which is /m there and read-only, as the library's owner."""
+    owner = os.stat(folder).st_uid
+    return run(ROOT / "docker/tools-exec", "--uid", owner, "--bind", f"{folder}:/m:ro", "--", *command, timeout=timeout)
 
 
 def sha256(path):

@@ -32,6 +32,8 @@ class Library:
         else:
             kube.run("cp", "-a", f"{pathlib.Path(source).resolve()}/.", self.folder, timeout=3600)
             shutil.rmtree(self.folder / ".av1", ignore_errors=True)
+            # Pods never run as root: what root owns is given to an ordinary user, in the copy.
+            kube.run("find", self.folder, "-uid", "0", "-exec", "chown", "-h", "1000:1000", "{}", "+")
 
     def manifest(self):
         """What a user would apply: namespace, volume, claim, library."""

@@ -10,7 +10,7 @@ import kube
 
 def streams(folder, path):
     """ffprobe's streams of a file, with decoded frames counted for video."""
-    text = kube.tools("ffprobe", "-v", "error", "-count_frames", "-show_streams", "-of", "json", f"file:/m/{path}", binds=[f"{folder}:/m:ro"], timeout=900)
+    text = kube.tools(folder, "ffprobe", "-v", "error", "-count_frames", "-show_streams", "-of", "json", f"file:/m/{path}")
     return json.loads(text)["streams"]
 
 
@@ -19,8 +19,8 @@ def stream_hashes(folder, path, indexes):
     if not indexes:
         return []
     maps = [part for index in indexes for part in ("-map", f"0:{index}")]
-    text = kube.tools("ffmpeg", "-v", "error", "-nostdin", "-i", f"file:/m/{path}", *maps, "-c", "copy", "-f", "streamhash", "-hash", "sha256", "-",
-                      binds=[f"{folder}:/m:ro"], timeout=900)
+    text = kube.tools(folder, "ffmpeg", "-v", "error", "-nostdin", "-i", f"file:/m/{path}", *maps, "-c", "copy", "-f", "streamhash",
+                      "-hash", "sha256", "-")
     return [line.rsplit("=", 1)[1] for line in text.split()]
 
 

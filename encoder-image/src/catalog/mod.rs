@@ -20,6 +20,7 @@ use av1_crds::wire::CatalogTask;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::role::now;
 use crate::role::{PodArgs, RoleFailure};
 use crate::supervise;
 use state::Catalog;
@@ -156,15 +157,9 @@ fn heartbeat(shared: &Arc<Shared>) -> bool {
     }
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        if let Err(e) = index::heartbeat(&shared.folder, &shared.task, &rfc3339_now()) {
+        if let Err(e) = index::heartbeat(&shared.folder, &shared.task, &now().to_string()) {
             tracing::warn!("the heartbeat could not be written: {e}");
         }
     });
     true
-}
-
-/// The time, RFC 3339 in UTC, to the second.
-fn rfc3339_now() -> String {
-    jiff::Timestamp::from_second(jiff::Timestamp::now().as_second())
-        .map_or_else(|_| String::new(), |now| now.to_string())
 }

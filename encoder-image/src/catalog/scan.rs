@@ -12,13 +12,14 @@ use av1_crds::wire::FileState;
 use av1_media::gates::{Content, EarlierLook, Rules, Selection, Verdict, judge};
 use rustix::fs::statvfs;
 
+use super::Shared;
 use super::decisions::{Decisions, bytes_in_trash};
 use super::index::{self, Header, IndexError};
 use super::state::{Entry, Key};
 use super::tree::{self, Found, Step, hash};
-use super::{Shared, rfc3339_now};
 use crate::beneath::Root;
 use crate::facts::{Known, Look, gather, now_ns};
+use crate::role::now;
 use crate::volume;
 
 /// The pause after a scan is at least this many times as long as the scan took.
@@ -123,7 +124,7 @@ impl<'a> Scanner<'a> {
         let mut catalog = self.shared.catalog_mut();
         catalog.scans += 1;
         catalog.scan_millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        catalog.scan_finished_at = Some(rfc3339_now());
+        catalog.scan_finished_at = Some(now().to_string());
         catalog.problem = None;
         catalog.unreadable_folders = passed.unreadable;
         let (files, millis, probes) = (catalog.entries.len(), catalog.scan_millis, catalog.probes - probes);

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use av1_crds::figures;
 use av1_crds::paths::OUTPUT_STEM;
 use av1_crds::reasons;
 use av1_crds::wire::{EncodeVerdict, OutputFile, Stage};
@@ -114,8 +115,11 @@ impl Run<'_> {
     fn too_large(&self) -> String {
         let gate = self.size_gate.clone().unwrap_or_default();
         format!(
-            "the output has {} bytes, {} % of the source's {}; less than {} % is wanted",
-            gate.output_bytes, gate.percent, gate.input_bytes, gate.max_percent
+            "{} would become {}, {} % of the source; less than {} % is wanted",
+            figures::size(gate.input_bytes),
+            figures::size(gate.output_bytes),
+            gate.percent,
+            gate.max_percent
         )
     }
 }

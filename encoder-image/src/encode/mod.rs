@@ -18,6 +18,7 @@ mod verify;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use av1_crds::figures;
 use av1_crds::reasons::{self, exit};
 use av1_crds::wire::{
     Check, EncodePlan, EncodeReport, EncodeResult, EncodeTask, EncodeVerdict, FileIdentity, OutputFile, SizeGateResult,
@@ -232,9 +233,9 @@ impl<'a> Run<'a> {
     fn success(&self) -> String {
         let gate = self.size_gate.clone().unwrap_or_default();
         format!(
-            "{} to {} bytes, {} % of the source; {} checks passed",
-            gate.input_bytes,
-            gate.output_bytes,
+            "{} becomes {}, {} % of the source; {} checks passed",
+            figures::size(gate.input_bytes),
+            figures::size(gate.output_bytes),
             gate.percent,
             self.checks.len()
         )

@@ -16,6 +16,7 @@ use super::error::{Doing, SettleError};
 use super::place::{FILE_MODE, State, read_capped};
 use crate::beneath::Folder;
 use crate::failpoint::durable;
+use crate::role::now;
 
 const MAX_CLAIM: usize = 64 << 10;
 /// Longest chain of pods that ended without letting go.
@@ -48,7 +49,7 @@ pub(super) fn take(state: &State, task: &SettleTask, pod: &str) -> Result<Claim,
         job: task.job.uid.clone(),
         run: task.job.run,
         pod: pod.to_owned(),
-        at: jiff::Timestamp::now().to_string(),
+        at: now().to_string(),
     };
     for ended in &task.takeover_from {
         state.claims.unlink(&temporary_of(ended)).doing(|| "removing what an ended pod left".to_owned())?;

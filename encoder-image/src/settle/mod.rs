@@ -24,9 +24,9 @@ use av1_crds::wire::{EncodeVerdict, SettleResult, SettleTask};
 use av1_media::identity::{Comparison, compare};
 use av1_media::journal::Journal;
 use av1_media::receipt::Receipt;
-use jiff::Timestamp;
 
 use crate::beneath::Root;
+use crate::role::now;
 use crate::role::{PodArgs, RoleFailure};
 use crate::volume;
 use error::{Doing, SettleError};
@@ -128,7 +128,7 @@ fn decide(root: &Root, state: &State, task: &SettleTask, earlier: Option<Journal
     if found.is_none_or(|found| compare(&task.source, &found) == Comparison::Different) {
         return Ok(Outcome::SourceChanged { original: None });
     }
-    let at = Timestamp::now().to_string();
+    let at = now().to_string();
     let not_written = record::mark(&place, task, &at)?;
     let mut receipt = record::receipt(root, task, &at)?;
     receipt.not_kept.extend(not_written);

@@ -18,6 +18,7 @@ use super::record;
 use super::swap::{Ended, Swapping};
 use super::{Outcome, attributes};
 use crate::beneath::{Folder, Root};
+use crate::role::now;
 
 /// How often the work begins again when another program takes the copy away.
 const MOST_STARTS: u32 = 3;
@@ -135,7 +136,7 @@ fn plan(
     let copy = identity_at(&place.folder, &place.part).doing(|| "looking at the copy".to_owned())?;
     let copy =
         copy.ok_or_else(|| SettleError::Parked(format!("the copy {:?} was replaced by something else", place.part)))?;
-    let at = Timestamp::now();
+    let at = now();
     let retention = SignedDuration::from_secs(i64::try_from(task.settings.trash_retention_seconds).unwrap_or(i64::MAX));
     Ok(Some(Swap {
         method: task.swap,

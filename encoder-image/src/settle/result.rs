@@ -1,7 +1,7 @@
 //! What a settle pod says when it ends. It is made from the receipt alone, so that a run which finds the work done says the same.
 
-use av1_crds::paths;
 use av1_crds::wire::{EncodeVerdict, SettleResult, SettleTask, SettleVerdict};
+use av1_crds::{figures, paths};
 use av1_media::receipt::{Receipt, file_name};
 
 /// Most entries of `notKept` in a result, and most characters of one; the receipt has them all.
@@ -14,11 +14,10 @@ pub(super) fn settled(receipt: &Receipt, left: Option<String>) -> SettleResult {
     let after = receipt.result.as_ref().map_or(before, |result| result.size);
     let replaced = receipt.verdict == EncodeVerdict::Encoded && receipt.original.is_some();
     let message = if replaced {
-        let percent = u128::from(after) * 100 / u128::from(before.max(1));
+        let percent = (u128::from(after) * 100).div_ceil(u128::from(before.max(1)));
+        let (before, after) = (figures::size(before), figures::size(after));
         let until = receipt.original_until.as_deref().unwrap_or("further notice");
-        format!(
-            "Replaced: {before} bytes before, {after} bytes after ({percent} %); the original is kept in the trash until {until}"
-        )
+        format!("{before} became {after}, {percent} % of the source; the original is kept in the trash until {until}")
     } else {
         format!("The file stays as it is ({}); receipt written", receipt.reason)
     };

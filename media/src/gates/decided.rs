@@ -1,5 +1,6 @@
 //! Gates over what was decided before: receipts, by path or by fingerprint (a renamed file is still the same).
 
+use av1_crds::figures;
 use av1_crds::reasons::{self, Standing};
 use av1_crds::wire::{EncodeVerdict, FileIdentity, FileState};
 
@@ -67,7 +68,8 @@ pub(super) fn already_done(facts: &Facts, _: &Rules) -> Option<Verdict> {
     let done = decisions
         .iter()
         .find(|decision| decision.result.as_ref().is_some_and(|result| same_content(result, identity)))?;
-    let message = format!("replaced on {}: {} bytes before, {} bytes now", done.at, done.source.size, identity.size);
+    let (before, now) = (figures::size(done.source.size), figures::size(identity.size));
+    let message = format!("replaced on {}: {before} before, {now} now", done.at);
     Some(Verdict {
         size_before: Some(done.source.size),
         ..Verdict::new(FileState::Done, reasons::ALREADY_DONE, message)

@@ -1,5 +1,6 @@
 //! Gates that need no look into the file: markers, size, age, kind, links, name, owner.
 
+use av1_crds::figures;
 use av1_crds::library::HardLinks;
 use av1_crds::paths::SKIP_SUFFIX;
 use av1_crds::reasons;
@@ -52,7 +53,7 @@ pub(super) fn too_small(facts: &Facts, rules: &Rules) -> Option<Verdict> {
     (size <= rules.scan.min_size).then(|| {
         Verdict::skipped(
             reasons::TOO_SMALL,
-            format!("{} is not above scan.minSize, {}", bytes(size), bytes(rules.scan.min_size)),
+            format!("{} is not above scan.minSize, {}", figures::size(size), figures::size(rules.scan.min_size)),
         )
     })
 }
@@ -132,15 +133,4 @@ fn regular(facts: &Facts) -> Option<Attributes> {
 
 fn file_name(facts: &Facts) -> &str {
     facts.path.rsplit('/').next().unwrap_or_default()
-}
-
-/// A size for people, exact where it is small.
-#[allow(clippy::cast_precision_loss)]
-fn bytes(size: u64) -> String {
-    match size {
-        0..1024 => format!("{size} bytes"),
-        1024..0x10_0000 => format!("{:.1} KiB", size as f64 / 1024.0),
-        0x10_0000..0x4000_0000 => format!("{:.1} MiB", size as f64 / 1_048_576.0),
-        _ => format!("{:.2} GiB", size as f64 / 1_073_741_824.0),
-    }
 }

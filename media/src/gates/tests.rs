@@ -152,7 +152,7 @@ fn a_file_of_the_smallest_size_is_too_small_and_one_byte_more_is_not() {
     let verdict = verdict(&sized(2 << 30));
     assert_eq!(
         (verdict.reason.as_str(), verdict.message.as_str()),
-        (reasons::TOO_SMALL, "2.00 GiB is not above scan.minSize, 2.00 GiB")
+        (reasons::TOO_SMALL, "2.0 GiB is not above scan.minSize, 2.0 GiB")
     );
     assert_eq!(reason(&sized((2 << 30) + 1)), reasons::ELIGIBLE);
 }

@@ -23,7 +23,7 @@ use super::observe::{Observed, SummaryView};
 use crate::build::{User, catalog_deployment, catalog_service};
 use crate::conditions::{Is, Writer, find};
 use crate::context::{EventDraft, Options};
-use crate::figures;
+use av1_crds::figures;
 
 /// What was decided and not done yet.
 #[derive(Debug, Clone)]

@@ -133,7 +133,7 @@ impl Draft<'_> {
         if lost >= MOST_LOST {
             return self.give_up(reasons::POD_LOST, &format!("{lost} pods were lost, the last one: {why}"));
         }
-        let pause = crate::figures::back_off(2, lost, 60);
+        let pause = crate::pause::back_off(2, lost, 60);
         self.run_again(pause, &format!("{}: {why}; goes on from what is finished", reasons::POD_LOST));
         self.out.events.push(EventDraft::warning(reasons::POD_LOST, "RunAgain", why));
     }
@@ -162,7 +162,7 @@ impl Draft<'_> {
                 &format!("{failures} of {most} attempts failed, the last one with {why}: {message}"),
             );
         } else {
-            let pause = crate::figures::back_off(10, failures, 600);
+            let pause = crate::pause::back_off(10, failures, 600);
             self.run_again(
                 pause,
                 &format!("attempt {failures} of {most} failed with {why}: {message}; the next one in {pause} s"),

@@ -7,7 +7,7 @@ use av1_crds::wire::EncodeProgress;
 use jiff::Timestamp;
 
 use super::Draft;
-use crate::figures;
+use av1_crds::figures;
 
 impl Draft<'_> {
     pub(super) fn take_progress(&mut self) {

@@ -11,8 +11,8 @@ use super::encoding::{library_id, prepared};
 use super::{Action, Draft};
 use crate::build::{batch_name, role, settle_job};
 use crate::context::EventDraft;
-use crate::figures;
 use crate::pods::{Came, Ended, PodFacts, PodState};
+use av1_crds::figures;
 
 impl Draft<'_> {
     pub(super) fn settling(&mut self) {
@@ -121,7 +121,7 @@ impl Draft<'_> {
             Came::Failed { failure, .. } if failure.retryable || is_of_volume(&failure.reason) => {
                 let failures = self.out.status.pending_settle.as_ref().map_or(0, |p| p.failures) + 1;
                 self.pending(|p| p.failures = failures);
-                let pause = figures::back_off(10, failures, 600);
+                let pause = crate::pause::back_off(10, failures, 600);
                 self.out.events.push(EventDraft::warning(&failure.reason, "Settle", &failure.message));
                 self.settle_again(
                     Some(pod_uid.to_owned()),

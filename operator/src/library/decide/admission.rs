@@ -15,7 +15,7 @@ use super::queue::rank_of;
 use super::{Draft, JobChange, Trouble};
 use crate::conditions::Writer;
 use crate::context::EventDraft;
-use crate::figures;
+use av1_crds::figures;
 
 /// What a job that waits is told.
 #[derive(Debug, Clone, PartialEq, Eq)]

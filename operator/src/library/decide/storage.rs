@@ -15,8 +15,8 @@ use super::volume::{check, root_refused};
 use super::{Draft, Trouble};
 use crate::build::{User, prepare_job, prepare_name};
 use crate::context::EventDraft;
-use crate::figures;
 use crate::pods::{Came, Ended, PodState};
+use av1_crds::figures;
 
 /// User of the pod that looks whose the files are, unless the spec names one.
 const NOBODY: i64 = 65_532;
@@ -185,7 +185,7 @@ impl Draft<'_> {
 
     fn prepare_failed(&mut self, failure: &PodFailure, ended: &Ended) -> Trouble {
         let failures = self.out.status.prepare_failures;
-        let pause = figures::back_off(10, failures + 1, 300);
+        let pause = crate::pause::back_off(10, failures + 1, 300);
         let at = ended.at.and_then(|at| Timestamp::from_second(at).ok()).unwrap_or(self.observed.now);
         let next = at.checked_add(SignedDuration::from_secs(pause)).unwrap_or(at);
         let why = match failure.reason.as_str() {
