@@ -62,4 +62,16 @@ mod tests {
             assert!(metric.help.ends_with('.'), "{}", metric.name);
         }
     }
+
+    #[test]
+    fn dashboards_ask_for_metrics_that_exist() {
+        let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
+        let dashboard = include_str!("../../dashboards/fleet.json");
+        let asked =
+            || dashboard.match_indices("av1_").map(|(at, _)| dashboard[at..].split(|c| c != '1' && !is_name(c)).next());
+        assert!(asked().count() > 10);
+        for name in asked().flatten() {
+            assert!(ALL.iter().any(|metric| metric.name == name), "{name}");
+        }
+    }
 }

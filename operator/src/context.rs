@@ -37,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) pods: PodOptions,
     pub(crate) allow_host_paths: Vec<String>,
     pub(crate) allow_root: bool,
+    /// Whether the operator watches every namespace, so that a library it does not see does not exist.
+    pub(crate) sees_all: bool,
     /// UID of the cluster.
     pub(crate) cluster: String,
 }

@@ -152,6 +152,10 @@ impl Ended {
             Ok(PodResult::Done(result)) if self.code == Some(i32::from(exit::VERDICT)) => {
                 return Came::Done(result);
             }
+            // An encode that was told to end says so itself.
+            Ok(PodResult::Failed(failure)) if failure.reason == reasons::POD_LOST => {
+                return Came::Lost(failure.message);
+            }
             Ok(PodResult::Failed(failure)) => {
                 return Came::Failed { failure, code: self.code };
             }
@@ -287,6 +291,7 @@ mod tests {
             (terminated(1, "Error", r#"{"done":7}"#), false, "retry EncodeFailed"),
             (terminated(0, "Completed", "nonsense"), false, "retry EncodeFailed"),
             (terminated(1, "Error", failed), false, "retry NoSpace"),
+            (terminated(1, "Error", &failed.replace("NoSpace", reasons::POD_LOST)), false, "lost"),
             (terminated(137, "OOMKilled", ""), false, "retry OutOfMemory"),
             (terminated(137, "Error", ""), false, "retry EncodeFailed"),
             (terminated(137, "Error", ""), true, "lost"),

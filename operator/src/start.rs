@@ -158,6 +158,7 @@ fn context(
             },
             allow_host_paths: args.allow_host_paths.clone(),
             allow_root: args.allow_root,
+            sees_all: args.watch_namespace.is_empty(),
             cluster,
         },
         summaries: Mutex::new(HashMap::new()),

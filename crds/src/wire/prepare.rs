@@ -18,6 +18,9 @@ pub struct PrepareTask {
     /// Id that the volume is known to have from an earlier prepare.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_volume_id: Option<String>,
+    /// UIDs of the cluster's libraries, from which an owner that was deleted is told; none when the operator does not see all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub living: Option<Vec<String>>,
 }
 
 /// The two steps of prepare: the second runs as the user that the first found.

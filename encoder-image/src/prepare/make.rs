@@ -31,8 +31,10 @@ const FOLDERS: [&str; 7] = [
     paths::RECEIPTS_DIR,
     paths::TRASH_DIR,
 ];
-/// A catalog whose heartbeat is younger than this is alive.
-const HEARTBEAT: Duration = Duration::from_secs(5 * 60);
+/// A catalog whose heartbeat is younger than this is alive, as far as can be told from another cluster.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5 * 60);
+/// The same where the owner is known to be deleted: two heartbeats, for a library that was made meanwhile.
+const SIGN_OF_LIFE_OF_A_DELETED: Duration = Duration::from_secs(60);
 /// The catalog's heartbeat, below its folder.
 const HEARTBEAT_FILE: &str = "heartbeat";
 
@@ -47,8 +49,9 @@ pub(super) fn make(root: &Folder, task: &PrepareTask) -> Result<MakeResult, Role
     if let Some(found) = &existing
         && !same(&found.owner, &task.library)
     {
-        let stale =
-            heartbeat_is_stale(&av1, now).map_err(|e| failure("looking at the heartbeat of the volume's owner", &e))?;
+        let patience = if is_deleted(&found.owner, task) { SIGN_OF_LIFE_OF_A_DELETED } else { SIGN_OF_LIFE };
+        let stale = heartbeat_is_older(&av1, patience, now)
+            .map_err(|e| failure("looking at the heartbeat of the volume's owner", &e))?;
         if !stale {
             return Err(RoleFailure::new(
                 reasons::OWNED_BY_ANOTHER,
@@ -107,7 +110,12 @@ fn same(owner: &LibraryId, library: &LibraryId) -> bool {
     owner.uid == library.uid && owner.cluster == library.cluster
 }
 
-fn heartbeat_is_stale(av1: &Folder, now: SystemTime) -> io::Result<bool> {
+/// Whether the owner was a library of the task's own cluster and is there no more.
+fn is_deleted(owner: &LibraryId, task: &PrepareTask) -> bool {
+    owner.cluster == task.library.cluster && task.living.as_ref().is_some_and(|living| !living.contains(&owner.uid))
+}
+
+fn heartbeat_is_older(av1: &Folder, patience: Duration, now: SystemTime) -> io::Result<bool> {
     let stat: Stat = match av1
         .open_folder(Path::new(paths::CATALOG_DIR))
         .and_then(|catalog| catalog.stat(OsStr::new(HEARTBEAT_FILE)))
@@ -118,7 +126,7 @@ fn heartbeat_is_stale(av1: &Folder, now: SystemTime) -> io::Result<bool> {
         Err(e) => return Err(e),
     };
     // A beat in the future is a living one: its clock may be ahead.
-    Ok(now.duration_since(prove::modified(&stat)).is_ok_and(|age| age > HEARTBEAT))
+    Ok(now.duration_since(prove::modified(&stat)).is_ok_and(|age| age > patience))
 }
 
 fn folders(av1: &Folder) -> Result<(), RoleFailure> {

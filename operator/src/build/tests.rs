@@ -78,7 +78,7 @@ fn settle() -> k8s_openapi::api::batch::v1::Job {
 }
 
 fn prepare(step: PrepareStep) -> k8s_openapi::api::batch::v1::Job {
-    let task = PrepareTask { library: id(), sub_path: "films/".into(), step, expected_volume_id: None };
+    let task = PrepareTask { library: id(), sub_path: "films/".into(), step, expected_volume_id: None, living: None };
     prepare_job(&library(), &task, USER, 1, &options()).unwrap()
 }
 
@@ -161,8 +161,13 @@ fn only_settle_and_prepare_can_write_the_library_and_helpers_ask_for_no_cpu() {
 fn a_host_path_library_stays_on_its_node() {
     let mut library = library();
     library.spec.volume = serde_json::from_value(json!({"hostPath": {"path": "/media/films", "node": "nas"}})).unwrap();
-    let task =
-        PrepareTask { library: id(), sub_path: String::new(), step: PrepareStep::Look, expected_volume_id: None };
+    let task = PrepareTask {
+        library: id(),
+        sub_path: String::new(),
+        step: PrepareStep::Look,
+        expected_volume_id: None,
+        living: None,
+    };
     let job = serde_json::to_value(prepare_job(&library, &task, USER, 1, &options()).unwrap()).unwrap();
     let term = &job["spec"]["template"]["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
         ["nodeSelectorTerms"][0];

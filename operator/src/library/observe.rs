@@ -26,6 +26,8 @@ use crate::pods::{PodFacts, PodState};
 pub(crate) struct Observed {
     pub(crate) library: MediaLibrary,
     pub(crate) claim: ClaimFacts,
+    /// UIDs of all libraries of the cluster; none unless a volume is to be prepared and all can be seen.
+    pub(crate) living: Option<Vec<String>>,
     /// Names of the prepare Jobs that exist and are not being deleted.
     pub(crate) prepare_jobs: Vec<String>,
     pub(crate) prepare_pods: Vec<PodFacts>,
@@ -94,6 +96,7 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
     let catalog_pods = timed("list catalog pods", pods.list(&of_role(name, role::CATALOG))).await?;
     let mut observed = Observed {
         claim: claim(namespace, &library, context).await?,
+        living: living(&library, context).await?,
         prepare_jobs: prepare_jobs
             .iter()
             .filter(|j| j.metadata.deletion_timestamp.is_none())
@@ -118,6 +121,19 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         observed.candidates = candidates(&observed, &address, context).await;
     }
     Ok(Some(observed))
+}
+
+/// UIDs of all libraries, while the volume of `library` is not prepared.
+async fn living(library: &MediaLibrary, context: &Context) -> Result<Option<Vec<String>>, ApiError> {
+    const MOST: usize = 1_000;
+    let storage = library.status.as_ref().and_then(|status| status.storage.as_ref());
+    if !context.options.sees_all || storage.is_some_and(|storage| storage.prepared_for.is_some()) {
+        return Ok(None);
+    }
+    let all: Api<MediaLibrary> = Api::all(context.client.clone());
+    let found = timed("list MediaLibraries", all.list_metadata(&ListParams::default())).await?;
+    let uids: Vec<String> = found.iter().filter_map(ResourceExt::uid).collect();
+    Ok((uids.len() <= MOST).then_some(uids))
 }
 
 impl Observed {

@@ -117,7 +117,6 @@ impl Draft<'_> {
                 self.run_again(60, &failure.message);
             }
             Came::Failed { failure, .. } => self.run_failed(&failure.reason, &failure.message, failure.retryable),
-            Came::Lost(_) if stopped && self.is_suspended() => self.pause("suspended"),
             Came::Lost(why) => self.pod_lost(&why),
         }
     }

@@ -14,7 +14,7 @@ mod random;
 pub(super) fn options() -> Options {
     let pods =
         PodOptions { image: "encoder".into(), pull_policy: "Never".into(), pull_secret: None, grace_seconds: 120 };
-    Options { pods, allow_host_paths: Vec::new(), allow_root: false, cluster: "cluster".into() }
+    Options { pods, allow_host_paths: Vec::new(), allow_root: false, sees_all: true, cluster: "cluster".into() }
 }
 
 fn library() -> MediaLibrary {

@@ -115,6 +115,7 @@ impl Draft<'_> {
             sub_path: library.spec.volume.sub_path.clone(),
             step,
             expected_volume_id: self.out.status.storage.as_ref().and_then(|s| s.volume_id.clone()),
+            living: self.observed.living.clone(),
         };
         let job = prepare_job(library, &task, user, run, &self.options.pods)
             .map_err(|e| Trouble::person(reason::PREPARE_FAILED, e.to_string()))?;

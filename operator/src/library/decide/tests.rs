@@ -13,13 +13,20 @@ use serde_json::json;
 fn options() -> Options {
     let pods =
         PodOptions { image: "encoder".into(), pull_policy: "Never".into(), pull_secret: None, grace_seconds: 120 };
-    Options { pods, allow_host_paths: vec!["/media".into()], allow_root: false, cluster: "cluster".into() }
+    Options {
+        pods,
+        allow_host_paths: vec!["/media".into()],
+        allow_root: false,
+        sees_all: true,
+        cluster: "cluster".into(),
+    }
 }
 
 fn observed(spec: serde_json::Value) -> Observed {
     let library: MediaLibrary =
         serde_json::from_value(json!({"apiVersion": "av1.media/v1alpha1", "kind": "MediaLibrary", "metadata": {"name": "films", "namespace": "media", "uid": "lib"}, "spec": spec})).unwrap();
     Observed {
+        living: None,
         library,
         claim: ClaimFacts::Found { phase: "Bound".into(), access_modes: vec!["ReadWriteMany".into()], deleting: false },
         prepare_jobs: Vec::new(),
