@@ -48,8 +48,8 @@ check: packages $(CARGO_DENY) ## fmt, clippy, licences, chart, generated files, 
 test: ## the gate: checks, unit tests, faults, real media, end to end on the cluster
 	@tests/run-all
 
-bench: ## the figures of docs/benchmarks.md
-	@echo "no benchmark is part of this release" >&2; exit 2
+bench: binaries images ## the ratios of docs/benchmarks.md; ARGS=--json for a list of objects
+	@tests/bench/run $(ARGS)
 
 $(CARGO_DENY): | packages
 	@echo "cargo-deny $(CARGO_DENY_VERSION): compiling into $(CACHE)/tools (once)"

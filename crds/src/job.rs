@@ -254,10 +254,12 @@ pub struct PendingSettle {
     pub run: i64,
     /// Settle pods that failed, for the back-off.
     pub failures: i64,
+    /// Settle pods that were lost, for the back-off.
+    pub lost: i64,
     /// UID of the current settle pod; a termination message counts only from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_uid: Option<String>,
-    /// UIDs of the settle pods that were seen to end without a verdict.
+    /// UIDs of the settle pods that ended without a verdict and may have left a claim.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ended_pods: Vec<String>,
 }

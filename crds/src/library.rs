@@ -30,6 +30,7 @@ use crate::settings::{
     derive = "PartialEq",
     doc = "A library of video files on one volume, and how they are turned into AV1.",
     validation = ("size(self.metadata.name) <= 40", "the name of a MediaLibrary has at most 40 characters, because names of its jobs are made from it"),
+    validation = ("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')", "the name of a MediaLibrary names a Service too: write small letters, digits and dashes, the first a letter, the last not a dash; no dots"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Files", type_ = "integer", json_path = ".status.files.total"),
     printcolumn(name = "Done", type_ = "integer", json_path = ".status.files.done"),
@@ -291,14 +292,14 @@ pub struct StorageSpec {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PodsSpec {
-    /// Whole CPUs of one encode pod, or Auto: all whole CPUs that the smallest suitable node can give. Default: Auto.
+    /// Whole CPUs of one encode pod, or Auto: all whole CPUs that the smallest suitable node can give, but one where nothing is reserved for other pods. Default: Auto.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("type(self) == int ? self >= 1 : self == 'Auto' || self.matches('^[1-9][0-9]*$')", "pods.cpus is Auto or a whole number of CPUs: fractions such as 1500m cannot be pinned, write 1 or 2"))]
     #[schemars(extend("multipleOf" = 1))]
     pub cpus: Option<IntOrString>,
     /// Memory of one encode pod, such as 8Gi, or Auto: by the size of the picture and the number of workers. Default: Auto.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self.matches('^(Auto|[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?)$')", "pods.memory is Auto or a size: write 8Gi"))]
+    #[x_kube(validation = ("self.matches('^(Auto|0*[1-9][0-9]*(k|M|G|T|Ki|Mi|Gi|Ti)?)$')", "pods.memory is Auto or a size above 0: write 8Gi"))]
     pub memory: Option<String>,
     /// Encoder processes at once in one pod; 0 takes it from the plan. Default: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -436,6 +437,9 @@ pub struct StorageStatus {
     /// How files are swapped in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swap: Option<SwapMethod>,
+    /// Digest of the volume and users in the spec that all this is about; recorded when a prepare begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spec_digest: Option<String>,
     /// Digest of the volume and users in the spec that were prepared; none while a prepare is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prepared_for: Option<String>,

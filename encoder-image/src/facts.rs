@@ -28,6 +28,8 @@ use crate::supervise::{Limits, SuperviseError, capture};
 const PROBE_SECONDS: u64 = 120;
 /// Most characters of ffprobe's complaint that are kept.
 const COMPLAINT: usize = 200;
+/// What FFmpeg says of a file that ends too early, and not of one that it cannot read.
+const CUT_OFF: [&str; 2] = ["File ended prematurely", "Truncating packet of size"];
 
 /// A look at a file, to tell whether it changed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +85,22 @@ pub(crate) fn identity_of(file: &File) -> io::Result<FileIdentity> {
 /// # Errors
 /// `NotFound` when there is no such file; any other error when its folder cannot be read.
 pub(crate) fn gather(root: &Root, path: &Path, rules: &Rules, known: Known) -> io::Result<Facts> {
+    let (mut facts, file) = outside(root, path, known)?;
+    let Some(file) = file else { return Ok(facts) };
+    if facts.wants_fingerprint() {
+        facts.identity = Some(identity_of(&file)?);
+    }
+    if stopped(&facts, rules).is_none() {
+        facts.content = Some(probe(&root.path().join(path)));
+    }
+    Ok(facts)
+}
+
+/// The facts that need no look into the file, and the file when it is a regular one that can be opened.
+///
+/// # Errors
+/// As of [`gather`].
+pub(crate) fn outside(root: &Root, path: &Path, known: Known) -> io::Result<(Facts, Option<File>)> {
     let mut facts = Facts {
         path: path.to_string_lossy().into_owned(),
         utf8: path.to_str().is_some(),
@@ -103,8 +121,11 @@ pub(crate) fn gather(root: &Root, path: &Path, rules: &Rules, known: Known) -> i
                 attributes = self::attributes(&rustix::fs::fstat(&open)?);
                 file = Some(open);
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(e),
-            Err(e) => facts.content = Some(Content::Closed(e.to_string())),
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                facts.content = Some(Content::Closed(e.to_string()))
+            }
+            // It went away, or the disk or the network has trouble: that says nothing about the file.
+            Err(e) => return Err(e),
         }
     }
     facts.attributes = Some(attributes);
@@ -115,14 +136,15 @@ pub(crate) fn gather(root: &Root, path: &Path, rules: &Rules, known: Known) -> i
         }
         Some(_) => EarlierLook::None,
     };
-    let Some(file) = file else { return Ok(facts) };
-    if facts.wants_fingerprint() {
-        facts.identity = Some(identity_of(&file)?);
+    Ok((facts, file))
+}
+
+/// A word on the user's marker that keeps the file at `path` as it is, if there is one beside it or in a folder above.
+pub(crate) fn users_marker(root: &Root, path: &Path) -> io::Result<Option<String>> {
+    if marker_beside(root, path)? == Some(Marker::Users) {
+        return Ok(Some(format!("{}{SKIP_SUFFIX}", path.display())));
     }
-    if stopped(&facts, rules).is_none() {
-        facts.content = Some(probe(&root.path().join(path)));
-    }
-    Ok(facts)
+    folder_marker(root, path)
 }
 
 /// What ffprobe says of the file at the absolute `path`.
@@ -136,9 +158,14 @@ pub(crate) fn probe(path: &Path) -> Content {
         Err(SuperviseError::Failed { stderr_tail, status, .. }) => {
             Content::Unreadable(complaint(&stderr_tail, path).unwrap_or(status))
         }
-        Err(e @ (SuperviseError::TimedOut { .. } | SuperviseError::TooMuchOutput { .. })) => {
-            Content::Unreadable(e.to_string())
+        // FFmpeg has the same words for a Matroska file that is cut off within its header as for a disk in trouble.
+        Err(SuperviseError::Disturbed { stderr_tail, .. })
+            if stderr_tail.ends_with("Input/output error")
+                && CUT_OFF.iter().any(|words| stderr_tail.contains(words)) =>
+        {
+            Content::Unreadable(complaint(&stderr_tail, path).unwrap_or(stderr_tail))
         }
+        Err(e @ SuperviseError::TooMuchOutput { .. }) => Content::Unreadable(e.to_string()),
         Err(e) => Content::NotProbed(e.to_string()),
     }
 }

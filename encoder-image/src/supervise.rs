@@ -17,6 +17,10 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group
 
 /// Bytes of stderr that are kept: its end.
 const STDERR_KEPT: usize = 8 << 10;
+const NO_SPACE: &str = "No space left on device";
+/// The C library's words for trouble that has nothing to do with the content of a file.
+const DISTURBANCES: [&str; 5] =
+    ["Input/output error", "Stale file handle", "Cannot allocate memory", NO_SPACE, "Resource temporarily unavailable"];
 /// How often a waiting call looks whether it has to stop.
 const TICK: Duration = Duration::from_millis(100);
 /// How long a killed group may take to vanish.
@@ -61,6 +65,9 @@ pub(crate) enum SuperviseError {
     Start { program: &'static str, source: io::Error },
     #[error("{program} failed ({status}): {}", last_lines(stderr_tail))]
     Failed { program: &'static str, status: String, stderr_tail: String },
+    /// Killed, or in trouble with disk, network or memory: that says nothing about the files it worked on.
+    #[error("{program} was disturbed ({status}): {}", last_lines(stderr_tail))]
+    Disturbed { program: &'static str, status: String, stderr_tail: String },
     #[error("{program} was stopped after its limit of {seconds} s")]
     TimedOut { program: &'static str, seconds: u64 },
     #[error("{program} wrote more than {limit} bytes")]
@@ -74,7 +81,7 @@ pub(crate) enum SuperviseError {
 impl SuperviseError {
     /// Whether the program ran out of space on a file system.
     pub(crate) fn is_no_space(&self) -> bool {
-        matches!(self, Self::Failed { stderr_tail, .. } if stderr_tail.contains("No space left on device"))
+        matches!(self, Self::Disturbed { stderr_tail, .. } if stderr_tail.contains(NO_SPACE))
     }
 }
 
@@ -145,8 +152,11 @@ fn run(command: &Command, limits: &Limits, on_chunk: &mut dyn FnMut(&[u8]) -> bo
         std::thread::sleep(Duration::from_millis(2));
     };
     let stderr_tail = running.end();
+    // Not of one that ended well: decoders use the same words for content that they make no sense of.
     if status.success() {
         Ok(stderr_tail)
+    } else if status.code().is_none() || DISTURBANCES.iter().any(|words| stderr_tail.contains(words)) {
+        Err(SuperviseError::Disturbed { program, status: describe(status), stderr_tail })
     } else {
         Err(SuperviseError::Failed { program, status: describe(status), stderr_tail })
     }
@@ -412,6 +422,27 @@ mod tests {
             capture(&Command::new("av1-no-such-program"), &limits(long)),
             Err(SuperviseError::NotFound { .. })
         ));
+    }
+
+    #[test]
+    fn a_signal_and_trouble_with_disk_or_memory_are_told_from_a_failure() {
+        let long = limits(Duration::from_secs(30));
+        for script in [
+            "kill -9 $$",
+            "kill -11 $$",
+            "echo 'film.mkv: Input/output error' >&2; exit 1",
+            "echo 'x: Stale file handle' >&2; exit 1",
+            "echo 'Cannot allocate memory' >&2; exit 1",
+            "echo 'Resource temporarily unavailable' >&2; exit 1",
+            "echo 'No space left on device' >&2; exit 1",
+        ] {
+            let error = capture(&shell(script), &long).unwrap_err();
+            assert!(matches!(error, SuperviseError::Disturbed { .. }), "{script}: {error}");
+            assert_eq!(error.is_no_space(), script.contains("space"), "{script}");
+        }
+        let error = capture(&shell("echo 'Invalid data found' >&2; exit 1"), &long).unwrap_err();
+        assert!(matches!(error, SuperviseError::Failed { .. }), "{error}");
+        assert!(capture(&shell("echo 'decoder: Cannot allocate memory' >&2"), &long).is_ok());
     }
 
     #[test]

@@ -257,3 +257,93 @@ fn the_wrong_volume_and_paths_out_of_the_library_are_refused_and_nothing_is_writ
         assert_eq!(bench.names(), before, "{change}");
     }
 }
+
+#[test]
+fn a_marker_of_the_user_that_appears_late_keeps_the_file_as_it_is() {
+    for (method, marker) in METHODS.iter().zip(["Heat (1995)/film.mkv.av1skip", "Heat (1995)/.av1skip", ".av1skip"]) {
+        let bench = Bench::new(method, "Encoded");
+        let before = bench.read_film();
+        let path = bench.library().join(marker);
+        let run = bench.settle_with("pod-1", "settle::copy::sync::before", Duration::from_secs(1), || {
+            std::fs::write(&path, "").unwrap();
+        });
+        assert_eq!((run.code, run.verdict()), (Some(0), Some("SourceChanged".to_owned())), "{marker}: {run:?}");
+        assert!(run.result.contains(marker), "{marker}: {run:?}");
+        assert_eq!(bench.read_film(), before, "{marker}");
+        let left = bench.names();
+        let ours =
+            |path: &&String| [".av1-", "/trash/", "/work/", "/claims/", "/journal/"].iter().any(|p| path.contains(p));
+        assert_eq!(left.keys().find(ours), None, "{marker}");
+    }
+}
+
+#[test]
+fn a_folder_that_became_a_link_or_a_file_is_gone() {
+    for verdict in ["Encoded", "Rejected"] {
+        for link in [true, false] {
+            let bench = Bench::new("Exchange", verdict);
+            let folder = bench.library().join("Heat (1995)");
+            std::fs::rename(&folder, bench.library().join("elsewhere")).unwrap();
+            if link {
+                std::os::unix::fs::symlink("elsewhere", &folder).unwrap();
+            } else {
+                std::fs::write(&folder, "").unwrap();
+            }
+            let run = bench.settle("pod-1", &[], None);
+            assert_eq!((run.code, run.verdict()), (Some(0), Some("SourceChanged".to_owned())), "{run:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root, to make files of two users: tests/faults/run has it"]
+fn a_missing_right_is_final_and_holds_nothing_up() {
+    let mode = |bench: &Bench, mode| {
+        let folder = bench.film().parent().unwrap().to_owned();
+        std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    for method in METHODS {
+        let bench = Bench::new(method, "Encoded").given_to_an_ordinary_user();
+        mode(&bench, 0o555);
+        let run = bench.settle("pod-1", &[], None);
+        assert_eq!((run.code, run.retryable()), (Some(1), Some(false)), "{run:?}");
+        bench.whole(method).unwrap();
+        assert_eq!(bench.beside(), ["film.mkv"]);
+        // The claim is let go of, and the work is still there.
+        mode(&bench, 0o755);
+        assert_eq!(bench.settle("pod-2", &[], None).verdict().as_deref(), Some("Replaced"));
+    }
+    let bench = Bench::new("Exchange", "Rejected").given_to_an_ordinary_user();
+    mode(&bench, 0o555);
+    let run = bench.settle("pod-1", &[], None);
+    assert_eq!((run.code, run.verdict().as_deref()), (Some(0), Some("Recorded")), "{run:?}");
+    assert!(run.not_kept().contains("marker") && run.not_kept().contains("sidecar"), "{run:?}");
+    assert_eq!(bench.beside(), ["film.mkv"]);
+}
+
+#[test]
+#[ignore = "needs root, to make files of two users: tests/faults/run has it"]
+fn another_users_file_that_cannot_be_read_is_another_file_and_stays() {
+    let replace = |bench: &Bench| {
+        bench.replace_film(b"a better copy");
+        std::fs::set_permissions(bench.film(), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    };
+    for (method, point) in [
+        ("Exchange", "settle::exchange::before"),
+        ("Link", "settle::link::before"),
+        ("TwoRenames", "settle::rename_away::before"),
+    ] {
+        for during in [false, true] {
+            let bench = Bench::new(method, "Encoded").given_to_an_ordinary_user();
+            let run = if during {
+                bench.settle_with("pod-1", point, Duration::from_secs(2), || replace(&bench))
+            } else {
+                replace(&bench);
+                bench.settle("pod-1", &[], None)
+            };
+            assert_eq!((run.code, run.verdict()), (Some(0), Some("SourceChanged".to_owned())), "{method}: {run:?}");
+            assert_eq!(bench.read_film().as_deref(), Some(&b"a better copy"[..]), "{method}");
+            assert_eq!(bench.beside(), ["film.mkv"], "{method}");
+        }
+    }
+}

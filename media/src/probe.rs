@@ -14,11 +14,16 @@ use crate::rational::Rational;
 /// Most bytes of ffprobe's JSON that are read; a file with ten thousand streams stays below.
 pub const MAX_JSON: usize = 64 << 20;
 
+/// Packets at the start of a file that are decoded to see whether captions ride in the video; where they do, they ride in
+/// every picture.
+const ANALYSED_PACKETS: &str = "%+#200";
+
 /// The call that probes `path` (absolute).
 #[must_use]
 pub fn ffprobe(path: &Path) -> Command {
     Command::new("ffprobe")
         .args(["-v", "error", "-hide_banner", "-protocol_whitelist", "file,pipe"])
+        .args(["-analyze_frames", "-read_intervals", ANALYSED_PACKETS])
         .args(["-show_format", "-show_streams", "-show_chapters", "-of", "json", "-i"])
         .file(path)
 }

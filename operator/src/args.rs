@@ -9,8 +9,11 @@ use clap::Parser;
 #[command(name = "av1-operator", version)]
 pub(crate) struct Args {
     /// Image of the agent's pods.
-    #[arg(long, env = "ENCODER_IMAGE")]
-    pub(crate) encoder_image: String,
+    #[arg(long, env = "ENCODER_IMAGE", required_unless_present = "release_jobs")]
+    pub(crate) encoder_image: Option<String>,
+    /// Take the finalizer off all EncodeJobs and end; for uninstalling, the operator may still run.
+    #[arg(long)]
+    pub(crate) release_jobs: bool,
     /// When the agent's image is pulled: Always, IfNotPresent or Never.
     #[arg(long, env = "IMAGE_PULL_POLICY", default_value = "IfNotPresent", value_parser = ["Always", "IfNotPresent", "Never"])]
     pub(crate) image_pull_policy: String,
@@ -44,4 +47,16 @@ pub(crate) struct Args {
     /// Seconds without renewal after which another replica takes over.
     #[arg(long, env = "LEASE_DURATION_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(10..=600))]
     pub(crate) lease_duration_seconds: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_encoder_image_is_needed_to_work_and_not_to_uninstall() {
+        assert!(Args::try_parse_from(["av1-operator"]).is_err());
+        assert!(Args::try_parse_from(["av1-operator", "--encoder-image=x"]).is_ok_and(|args| !args.release_jobs));
+        assert!(Args::try_parse_from(["av1-operator", "--release-jobs"]).is_ok_and(|args| args.release_jobs));
+    }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::Controller;
-use kube::runtime::controller::Config;
+use kube::runtime::controller::{Config, Error};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
@@ -42,7 +42,12 @@ async fn libraries(context: &Shared, namespace: &str) {
             },
         )
         .run(library::reconcile, library::on_error, context.clone())
-        .for_each(async |_| {})
+        .for_each(async |result| {
+            // The ordinary end of a library: its next reconcile finds nothing in the store.
+            if let Err(Error::ObjectNotFound(gone)) = result {
+                library::forget(gone.namespace.as_deref().unwrap_or_default(), &gone.name, context);
+            }
+        })
         .await;
 }
 
@@ -58,7 +63,12 @@ async fn jobs(context: &Shared, namespace: &str) {
             named(&pod, pod.annotations().get(labels::ENCODE_JOB).or_else(|| pod.labels().get(labels::ENCODE_JOB)))
         })
         .run(job::reconcile, job::on_error, context.clone())
-        .for_each(async |_| {})
+        .for_each(async |result| {
+            if let Err(Error::ObjectNotFound(gone)) = result {
+                let namespace = gone.namespace.as_deref().unwrap_or_default();
+                context.metrics.remove_all(&[("namespace", namespace), ("job", &gone.name)]);
+            }
+        })
         .await;
 }
 

@@ -80,6 +80,8 @@ pub(crate) struct Held {
     api: Api<Lease>,
     terms: LeaseTerms,
     lease: Lease,
+    /// Before the call that last wrote the lease: it lasts from no later.
+    renewed: Instant,
 }
 
 /// Waits until this process holds the lease.
@@ -88,10 +90,11 @@ pub(crate) async fn acquire(client: Client, terms: LeaseTerms) -> Held {
     let mut seen: Option<Sighting> = None;
     let mut told = false;
     loop {
+        let renewed = Instant::now();
         match try_acquire(&api, &terms, &mut seen).await {
             Ok(Some(lease)) => {
                 tracing::info!(lease = terms.name, identity = terms.identity, "holds the lease");
-                return Held { api, terms, lease };
+                return Held { api, terms, lease, renewed };
             }
             Ok(None) if !told => {
                 told = true;
@@ -141,13 +144,13 @@ impl Held {
     pub(crate) async fn keep(&mut self) -> LeaseLost {
         let pause = self.terms.duration / 5;
         let deadline = self.terms.duration * 2 / 3;
-        let mut renewed = Instant::now();
         loop {
             tokio::time::sleep(pause).await;
-            let left = deadline.saturating_sub(renewed.elapsed());
+            let left = deadline.saturating_sub(self.renewed.elapsed());
+            let began = Instant::now();
             let error = match tokio::time::timeout(left, self.renew()).await {
                 Ok(Ok(None)) => {
-                    renewed = Instant::now();
+                    self.renewed = began;
                     continue;
                 }
                 Ok(Ok(Some(holder))) => {
@@ -157,10 +160,10 @@ impl Held {
                 Err(_) => "no answer".to_owned(),
             };
             tracing::warn!(lease = self.terms.name, "cannot renew the lease: {error}");
-            if renewed.elapsed() >= deadline {
+            if self.renewed.elapsed() >= deadline {
                 return LeaseLost::NotRenewed {
                     name: self.terms.name.clone(),
-                    seconds: renewed.elapsed().as_secs(),
+                    seconds: self.renewed.elapsed().as_secs(),
                     error,
                 };
             }

@@ -5,6 +5,7 @@
 mod agent_client;
 mod api;
 mod args;
+mod batch;
 mod build;
 mod catalog_client;
 mod conditions;
@@ -18,6 +19,7 @@ mod metrics;
 mod pause;
 mod pods;
 mod start;
+mod uninstall;
 mod writer;
 
 use std::process::ExitCode;

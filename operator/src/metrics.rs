@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use av1_crds::metrics::{self as table, Kind, Metric};
+use av1_crds::reasons;
+use prometheus::core::Collector;
 use prometheus::{CounterVec, Encoder, GaugeVec, Opts, Registry, TextEncoder};
 
 /// Every metric of the table, registered.
@@ -70,11 +72,36 @@ impl Metrics {
         }
     }
 
+    /// Counts a job that reached a terminal phase; a reason that is not in the table is not made a label.
+    pub(crate) fn count_outcome(&self, namespace: &str, library: &str, reason: &str) {
+        let known = reasons::ALL.iter().find(|(name, ..)| *name == reason).map_or("Other", |(name, ..)| name);
+        self.add(&table::ENCODE_JOB_OUTCOMES, &[namespace, library, known], 1.0);
+    }
+
     /// Takes a gauge away.
     pub(crate) fn remove(&self, metric: &Metric, labels: &[&str]) {
         if let Some(family) = self.0.gauges.get(metric.name) {
             // An error only says that there was no such series.
             let _ = family.remove_label_values(labels);
+        }
+    }
+
+    /// Takes away every series with these values of labels, of all families that have the labels.
+    pub(crate) fn remove_all(&self, of: &[(&str, &str)]) {
+        for metric in table::ALL.iter().filter(|metric| of.iter().all(|(name, _)| metric.labels.contains(name))) {
+            let counter = self.0.counters.get(metric.name);
+            let gauge = self.0.gauges.get(metric.name);
+            let families =
+                counter.map(Collector::collect).or_else(|| gauge.map(Collector::collect)).unwrap_or_default();
+            for series in families.iter().flat_map(|family| family.get_metric()) {
+                let value = |name: &str| series.get_label().iter().find(|l| l.name() == name).map(|l| l.value());
+                if of.iter().all(|(name, wanted)| value(name) == Some(*wanted)) {
+                    let values: Vec<&str> = metric.labels.iter().filter_map(|name| value(name)).collect();
+                    // An error only says that there is no such series.
+                    let _ = counter.map(|family| family.remove_label_values(&values));
+                    let _ = gauge.map(|family| family.remove_label_values(&values));
+                }
+            }
         }
     }
 
@@ -99,6 +126,21 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_series_of_one_library_vanish_and_no_others() {
+        let metrics = Metrics::new().unwrap();
+        for library in ["films", "series"] {
+            metrics.set(&table::ENCODE_JOBS, &["media", library, "Queued"], 1.0);
+            metrics.set(&table::LIBRARY_FILES, &["media", library, "done"], 1.0);
+            metrics.count_outcome("media", library, "NoSuchReason");
+        }
+        metrics.set(&table::LEADER, &[], 1.0);
+        metrics.remove_all(&[("namespace", "media"), ("library", "films")]);
+        let text = metrics.text().unwrap();
+        assert!(!text.contains("films") && text.matches("\"series\"").count() == 3, "{text}");
+        assert!(text.contains("reason=\"Other\"") && text.contains("av1_operator_leader 1"), "{text}");
+    }
 
     #[test]
     fn every_metric_of_the_table_is_registered_and_job_series_vanish() {

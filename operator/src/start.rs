@@ -42,6 +42,8 @@ pub(crate) enum StartError {
     PageEnded,
     #[error("{0}")]
     LeaseLost(#[from] LeaseLost),
+    #[error("{0}")]
+    Api(#[from] ApiError),
     #[error("the controllers ended")]
     ControllersEnded,
 }
@@ -53,9 +55,15 @@ pub(crate) enum StartError {
 pub(crate) fn run(args: Args) -> Result<(), StartError> {
     rustls::crypto::ring::default_provider().install_default().map_err(|_| StartError::Tls)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let ended = runtime.block_on(run_until_end(args));
+    let ended =
+        if args.release_jobs { runtime.block_on(release_jobs(args)) } else { runtime.block_on(run_until_end(args)) };
     runtime.shutdown_timeout(Duration::from_secs(2));
     ended
+}
+
+async fn release_jobs(args: Args) -> Result<(), StartError> {
+    let client = Client::try_default().await.map_err(|e| StartError::Config(Box::new(e)))?;
+    Ok(crate::uninstall::release_all(&client, &args.watch_namespace).await?)
 }
 
 async fn run_until_end(args: Args) -> Result<(), StartError> {
@@ -151,7 +159,7 @@ fn context(
         agents: AgentClient::new(http),
         options: Options {
             pods: PodOptions {
-                image: args.encoder_image.clone(),
+                image: args.encoder_image.clone().unwrap_or_default(),
                 pull_policy: args.image_pull_policy.clone(),
                 pull_secret: args.image_pull_secret.clone().filter(|s| !s.is_empty()),
                 grace_seconds: args.grace_seconds,

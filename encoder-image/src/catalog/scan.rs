@@ -2,7 +2,7 @@
 //!
 //! May: read the library, write the index in the catalog's own folder. Must never: serve HTTP, or write to the library.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -60,6 +60,8 @@ struct Scanner<'a> {
     scan: u64,
     /// Files that are looked at again before the next scan, by when.
     due: BTreeMap<(Instant, PathBuf), Found>,
+    /// When each path in `due` is: a path has one place there, however many scans come by.
+    due_at: HashMap<PathBuf, Instant>,
     loaded: bool,
     dirty: bool,
     saved: Instant,
@@ -76,6 +78,7 @@ impl<'a> Scanner<'a> {
             decisions: Decisions::default(),
             scan: 0,
             due: BTreeMap::new(),
+            due_at: HashMap::new(),
             loaded: false,
             dirty: false,
             saved: Instant::now(),
@@ -194,7 +197,11 @@ impl<'a> Scanner<'a> {
         }
         if entry.reason == reasons::NOT_STABLE {
             let after = Duration::from_secs(u64::from(self.rules.scan.stable_seconds)) + Duration::from_millis(50);
-            self.due.insert((Instant::now() + after, found.path.clone()), found.clone());
+            let at = Instant::now() + after;
+            if let Some(earlier) = self.due_at.insert(found.path.clone(), at) {
+                self.due.remove(&(earlier, found.path.clone()));
+            }
+            self.due.insert((at, found.path.clone()), found.clone());
         }
         tracing::debug!(path = %key.path, reason = %entry.reason, "judged");
         self.judged += 1;
@@ -215,10 +222,14 @@ impl<'a> Scanner<'a> {
         Entry { size, ..Entry::new(verdict, &Default::default(), 0, now_ns(), self.scan) }
     }
 
-    /// Looks again at files whose time has come.
+    /// Looks again at files whose time has come; one that becomes due meanwhile waits for the next call.
     fn look_at_due(&mut self, root: &Root) {
-        while let Some(first) = self.due.first_entry().filter(|first| first.key().0 <= Instant::now()) {
+        let now = Instant::now();
+        while !self.shared.stopped()
+            && let Some(first) = self.due.first_entry().filter(|first| first.key().0 <= now)
+        {
             let found = first.remove();
+            self.due_at.remove(&found.path);
             let key = Key::new(&found.path);
             let known = self.shared.catalog().entries.get(&key).map(|entry| {
                 (

@@ -55,7 +55,7 @@ pub(crate) fn decode(
     }
     let time_base =
         video.time_base.ok_or_else(|| Ended::skipped(reasons::CANNOT_DECODE, "the video has no time base"))?;
-    let wall = Duration::from_secs(WALL_BASE + identity.size / WALL_BYTES_A_SECOND);
+    let wall = wall(identity);
     let mut pass = DecodePass::default();
     let ran =
         stream(&decode_pass(source, video.index), &Limits { wall, stdout: MOST_LINE }, &mut |line| pass.line(line));
@@ -76,6 +76,11 @@ pub(crate) fn decode(
     };
     replace_json(&files.frames, &kept).map_err(|e| Ended::io("writing frames.json", &files.work, &e))?;
     Ok(decoded)
+}
+
+/// Longest run over the whole source.
+fn wall(identity: &FileIdentity) -> Duration {
+    Duration::from_secs(WALL_BASE + identity.size / WALL_BYTES_A_SECOND)
 }
 
 fn kept(files: &Files, identity: &FileIdentity, video: &Stream) -> Option<Decoded> {
@@ -121,6 +126,7 @@ fn clock(text: &str) -> Option<f64> {
 pub(crate) fn script_with(
     files: &Files,
     source: &Path,
+    identity: &FileIdentity,
     video: u32,
     rate: Rational,
     frames: u64,
@@ -132,10 +138,10 @@ pub(crate) fn script_with(
     };
     let script = script(&text(source)?, video, &text(&files.index)?, rate);
     replace(&files.script, script.as_bytes()).map_err(|e| Ended::io("writing source.vpy", &files.work, &e))?;
-    let limits = Limits { wall: Duration::from_secs(WALL_BASE), stdout: MOST_LINE };
+    let limits = Limits { wall: wall(identity), stdout: MOST_LINE };
     let printed = match capture(&frame_count(&files.script), &limits) {
         Ok(captured) => String::from_utf8_lossy(&captured.stdout).into_owned(),
-        Err(error @ SuperviseError::Failed { .. }) if !error.is_no_space() => {
+        Err(error @ SuperviseError::Failed { .. }) => {
             let message =
                 format!("the source plugin cannot read the video, which ffmpeg decodes to {frames} frames: {error}");
             return Err(Ended::skipped(reasons::FRAME_COUNT_MISMATCH, message));

@@ -159,7 +159,14 @@ impl<'a> Run<'a> {
             p.total_frames = frames;
             p.media = Some(source.summary(Some(decoded.rate), frames));
         });
-        let script = analyse::script_with(&self.files, &source.path, source.video.index, decoded.rate, frames)?;
+        let script = analyse::script_with(
+            &self.files,
+            &source.path,
+            &source.identity,
+            source.video.index,
+            decoded.rate,
+            frames,
+        )?;
         let plan = plan(&self.task.settings, &source.probe, &source.video, decoded.rate, resources)
             .map_err(|e| Ended::Failed(RoleFailure::bad_input(reasons::INVALID_TASK, e.to_string())))?;
         let shown = self.shown(&plan, source.streams.dropped.clone());

@@ -37,6 +37,7 @@ impl Ended {
                 Self::retry(reasons::POD_LOST, format!("{what} was stopped, because the pod is to end"))
             }
             error if error.is_no_space() => Self::retry(reasons::NO_SPACE, no_space(what, work)),
+            error @ SuperviseError::Disturbed { .. } => Self::retry(reasons::IO_ERROR, format!("{what}: {error}")),
             SuperviseError::Start { source, .. } | SuperviseError::Read { source, .. } => Self::io(what, work, source),
             error => Self::retry(reasons::ENCODE_FAILED, format!("{what}: {error}")),
         }

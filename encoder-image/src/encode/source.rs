@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use av1_crds::reasons;
 use av1_crds::wire::{EncodeTask, FileIdentity, MediaSummary};
-use av1_media::gates::{Content, Rules, judge};
+use av1_media::gates::{Content, Rules, judge, stopped};
 use av1_media::identity::{Comparison, compare};
 use av1_media::probe::{Probe, Stream};
 use av1_media::rational::Rational;
@@ -21,6 +21,7 @@ use crate::role::PodArgs;
 pub(crate) struct Source {
     root: Root,
     rel: String,
+    rules: Rules,
     /// Its absolute path.
     pub(crate) path: PathBuf,
     /// Its identity before anything was read.
@@ -44,8 +45,9 @@ impl Source {
             Ended::retry(reasons::IO_ERROR, format!("the library at {} cannot be opened: {e}", args.library.display()))
         })?;
         let rel = Path::new(&task.path);
-        if let Ok(identity) = facts::identity(&root, &task.path) {
-            seen(&identity);
+        let first = facts::identity(&root, &task.path);
+        if let Ok(identity) = &first {
+            seen(identity);
         }
         let rules = Rules { scan: task.scan.clone(), settings: task.settings.clone() };
         let facts = facts::gather(&root, rel, &rules, Known::default()).map_err(|e| match e.kind() {
@@ -54,14 +56,22 @@ impl Source {
         })?;
         let verdict = judge(&facts, &rules);
         if let Some(Content::NotProbed(why)) = &facts.content {
-            return Err(Ended::retry(reasons::ENCODE_FAILED, format!("the file could not be probed: {why}")));
+            return Err(Ended::retry(reasons::IO_ERROR, format!("the file could not be probed: {why}")));
         }
         if !verdict.is_eligible() {
             return Err(Ended::skipped(&verdict.reason, verdict.message));
         }
-        let identity = facts::identity(&root, &task.path)
-            .map_err(|e| Ended::retry(reasons::IO_ERROR, format!("reading samples of the file: {e}")))?;
+        let samples = |e| Ended::retry(reasons::IO_ERROR, format!("reading samples of the file: {e}"));
+        let (first, identity) = (first.map_err(samples)?, facts::identity(&root, &task.path).map_err(samples)?);
         seen(&identity);
+        if compare(&first, &identity) == Comparison::Different {
+            // The probe may be of either.
+            let message = format!(
+                "the file changed while it was probed (from {} to {} bytes); it is looked at again",
+                first.size, identity.size
+            );
+            return Err(Ended::skipped(reasons::SOURCE_CHANGED, message));
+        }
         let Some(Content::Read(probe)) = facts.content else {
             return Err(Ended::retry(reasons::ENCODE_FAILED, "the file was not probed"));
         };
@@ -70,17 +80,23 @@ impl Source {
             .cloned()
             .ok_or_else(|| Ended::skipped(reasons::NO_VIDEO, "no video stream but pictures"))?;
         let streams = plan_streams(&probe, &task.settings)?;
-        Ok(Self { path: root.path().join(rel), root, rel: task.path.clone(), identity, probe: *probe, video, streams })
+        let path = root.path().join(rel);
+        Ok(Self { path, root, rel: task.path.clone(), rules, identity, probe: *probe, video, streams })
     }
 
-    /// Checks that the file is still the one that was opened.
+    /// Checks that the file is still the one that was opened, and that no gate stops it meanwhile that needs no look into it,
+    /// such as a marker that the user made during the encode.
     ///
     /// # Errors
-    /// [`Ended`] with `SourceChanged` when it is not.
+    /// [`Ended`] with `SourceChanged` when it is not, or with the verdict of that gate.
     pub(crate) fn check_unchanged(&self) -> Result<(), Ended> {
         let changed = |message: String| Err(Ended::skipped(reasons::SOURCE_CHANGED, message));
         match facts::identity(&self.root, &self.rel) {
-            Ok(now) if compare(&self.identity, &now) != Comparison::Different => Ok(()),
+            Ok(now) if compare(&self.identity, &now) != Comparison::Different => {
+                let (facts, _) = facts::outside(&self.root, Path::new(&self.rel), Known::default())
+                    .map_err(|e| Ended::retry(reasons::IO_ERROR, format!("looking at the file again: {e}")))?;
+                stopped(&facts, &self.rules).map_or(Ok(()), |v| Err(Ended::skipped(&v.reason, v.message)))
+            }
             Ok(now) => changed(format!(
                 "the file changed while it was encoded (from {} to {} bytes); it is looked at again",
                 self.identity.size, now.size
@@ -112,4 +128,60 @@ impl Source {
 
 fn count(probe: &Probe, kind: &str) -> u32 {
     u32::try_from(probe.of(kind).count()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use av1_crds::library::ScanRules;
+    use av1_crds::settings::{Settings, SettingsSections};
+    use av1_media::probe::Format;
+    use av1_media::streams::Container;
+
+    use super::*;
+
+    fn source(dir: &Path) -> Source {
+        std::fs::create_dir_all(dir.join("a")).unwrap();
+        let path = dir.join("a/x.mkv");
+        let file = std::fs::File::create(&path).unwrap();
+        std::io::Write::write_all(&mut &file, b"a film").unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(7_200)).unwrap();
+        let root = Root::open(dir).unwrap();
+        let none = SettingsSections::default();
+        let mut scan = ScanRules::resolve(None).unwrap();
+        scan.min_size = 1;
+        Source {
+            identity: facts::identity(&root, "a/x.mkv").unwrap(),
+            root,
+            rel: "a/x.mkv".to_owned(),
+            rules: Rules { scan, settings: Settings::resolve(&none, &none).unwrap() },
+            path,
+            probe: Probe { format: Format::default(), streams: Vec::new(), chapters: Vec::new() },
+            video: Stream::default(),
+            streams: StreamPlan { container: Container::Matroska, video: 0, kept: Vec::new(), dropped: Vec::new() },
+        }
+    }
+
+    #[test]
+    fn what_the_user_does_during_an_encode_stops_it_at_its_end() {
+        type Change = fn(&Path);
+        let cases: [(&str, Change); 6] = [
+            (reasons::SKIP_MARKER, |dir| std::fs::write(dir.join("a/x.mkv.av1skip"), "").unwrap()),
+            (reasons::SKIP_MARKER, |dir| std::fs::write(dir.join(".av1skip"), "").unwrap()),
+            (reasons::HARD_LINKED, |dir| std::fs::hard_link(dir.join("a/x.mkv"), dir.join("seed")).unwrap()),
+            (reasons::NOT_STABLE, |dir| std::fs::write(dir.join("a/x.mkv.part"), "").unwrap()),
+            (reasons::SOURCE_CHANGED, |dir| std::fs::write(dir.join("a/x.mkv"), "another film").unwrap()),
+            (reasons::SOURCE_CHANGED, |dir| std::fs::remove_file(dir.join("a/x.mkv")).unwrap()),
+        ];
+        for (reason, change) in cases {
+            let dir = tempfile::tempdir().unwrap();
+            let source = source(dir.path());
+            std::fs::write(dir.path().join("a/y.mkv.av1skip"), "").unwrap();
+            source.check_unchanged().unwrap();
+            change(dir.path());
+            match source.check_unchanged() {
+                Err(Ended::Verdict { reason: found, .. }) => assert_eq!(found, reason),
+                other => panic!("{reason}: {other:?}"),
+            }
+        }
+    }
 }

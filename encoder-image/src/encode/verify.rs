@@ -63,7 +63,7 @@ pub(crate) fn verify(input: &VerifyInput<'_>) -> Result<Vec<Check>, VerifyError>
         Ok(probe) => probe,
         Err(error) => return Ok(vec![unreadable(&error)]),
     };
-    let limits = Limits { wall: longest_decode(input.source_probe), stdout: MOST_LINE };
+    let limits = Limits { wall: longest_decode(input), stdout: MOST_LINE };
     let kept: Vec<u32> = input.streams.kept.iter().map(|kept| kept.index).collect();
     let source = if kept.is_empty() {
         Reader::default().finish()
@@ -148,8 +148,11 @@ fn counted(what: &'static str, reading: &Reading, wanted: usize) -> Result<(), V
     if got == wanted { Ok(()) } else { Err(VerifyError::Streams { what, got, wanted }) }
 }
 
-fn longest_decode(probe: &Probe) -> Duration {
-    let seconds = probe.format.duration.unwrap_or_default().clamp(0.0, 1e6);
+/// By the container's duration or that of the frames, whichever is longer: a container may tell none.
+#[allow(clippy::cast_precision_loss)]
+fn longest_decode(input: &VerifyInput<'_>) -> Duration {
+    let frames = input.frame_times.pts.len() as f64 / input.video.frame_rate.as_f64();
+    let seconds = input.source_probe.format.duration.unwrap_or_default().max(frames).clamp(0.0, 1e6);
     Duration::from_secs_f64(DECODE_BASE_SECONDS + DECODE_TIMES_DURATION * seconds)
 }
 

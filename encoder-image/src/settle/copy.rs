@@ -13,7 +13,7 @@ use rustix::fs::Advice;
 use sha2::{Digest, Sha256};
 
 use super::error::{Doing, SettleError};
-use super::place::{Place, identity_at};
+use super::place::{Place, identity_at, is_anothers};
 use crate::beneath::{Folder, Root};
 use crate::failpoint::durable;
 
@@ -59,7 +59,14 @@ pub(super) fn place_output(
 
 /// Removes the copy that an earlier run left before any name changed. It is looked at: an original never goes this way.
 fn clear_part(place: &Place, task: &SettleTask) -> Result<(), SettleError> {
-    let left = identity_at(&place.folder, &place.part).doing(|| "looking at an earlier run's copy".to_owned())?;
+    let look = || Ok((identity_at(&place.folder, &place.part)?, is_anothers(&place.folder, &place.part)?));
+    let (left, anothers) = look().doing(|| "looking at an earlier run's copy".to_owned())?;
+    if left.is_none() && anothers {
+        return Err(SettleError::Parked(format!(
+            "{:?} beside the file belongs to another user and cannot be read",
+            place.part
+        )));
+    }
     if left.is_some_and(|left| av1_media::identity::same_content(&left, &task.source)) {
         return Err(SettleError::Parked(format!(
             "{:?} beside the file holds the original, though no journal says so",

@@ -37,7 +37,26 @@ pub(super) enum SettleError {
     BadOutput(String),
 }
 
+/// Whether an error stays until a person changes something: a right, or a volume that is mounted read-only.
+pub(super) fn is_lasting(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::ACCESS | Errno::PERM | Errno::ROFS))
+}
+
 impl SettleError {
+    /// What the operator is told. While no name was changed (`swapping` is false) an error that stays is final: the file is as
+    /// it was, and no other waits for it.
+    pub(super) fn failure(self, swapping: bool) -> RoleFailure {
+        match &self {
+            Self::Io { source, .. } if !swapping && is_lasting(source) => RoleFailure::new(
+                reasons::IO_ERROR,
+                format!("{self}; the original is untouched: let the library's user write there, then ask for a retry"),
+                false,
+                exit::FAILURE,
+            ),
+            _ => self.into(),
+        }
+    }
+
     fn is_full(&self) -> bool {
         let Self::Io { source, .. } = self else {
             return false;

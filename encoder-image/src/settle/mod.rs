@@ -38,6 +38,8 @@ enum Outcome {
     Receipt(Box<Receipt>),
     /// The file is not the planned one. Where the original is when it was out already.
     SourceChanged { original: Option<String> },
+    /// The user made this marker during the encode: nothing was touched.
+    Marked(String),
 }
 
 /// Settles one file.
@@ -48,15 +50,16 @@ pub(crate) fn run(task: &SettleTask, args: &PodArgs) -> Result<SettleResult, Rol
     let root = Root::open(&args.library).doing(|| format!("opening the library {}", args.library.display()))?;
     volume::check(&root, &task.volume_id, &task.library)?;
     let state = State::open(&root)?;
-    let claim = claim::take(&state, task, &args.pod_uid)?;
+    let swapping =
+        || journal::read(&state, &task.job.uid).map_or(true, |journal| journal.is_some_and(|j| j.swap.is_some()));
+    let claim = claim::take(&state, task, &args.pod_uid).map_err(|error| error.failure(swapping()))?;
     let settled = settle(&root, &state, task);
     // A job whose names may be half changed keeps its claim: only its own next pod may go on.
-    let keep = settled.is_err()
-        && journal::read(&state, &task.job.uid).map_or(true, |journal| journal.is_some_and(|j| j.swap.is_some()));
+    let keep = settled.is_err() && swapping();
     if !keep && let Err(error) = claim.release(&state) {
         tracing::warn!("the claim on the path could not be removed ({error}); the operator's next pod takes it over");
     }
-    Ok(settled?)
+    settled.map_err(|error| error.failure(keep))
 }
 
 /// Refuses what would reach outside the library, or into what is ours.
@@ -106,6 +109,7 @@ fn settle(root: &Root, state: &State, task: &SettleTask) -> Result<SettleResult,
     Ok(match outcome {
         Outcome::Receipt(receipt) => result::settled(&receipt, left),
         Outcome::SourceChanged { original } => result::changed(task, original, left),
+        Outcome::Marked(marker) => result::marked(task, &marker, left),
     })
 }
 

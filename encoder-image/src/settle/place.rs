@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use av1_crds::paths;
 use av1_crds::wire::{FileIdentity, SettleTask};
 use av1_media::identity::{fingerprint, samples};
+use rustix::io::Errno;
 
 use super::error::{Doing, SettleError};
 use crate::beneath::{Folder, Root};
@@ -77,7 +78,8 @@ impl Place {
                 let beside = |suffix: &str| OsString::from(format!(".av1-{}.{suffix}", task.job.uid));
                 Ok(Some(Self { folder, name, part: beside("part"), side: beside("orig"), temporary: beside("tmp") }))
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            // A link or a file may stand where a folder was.
+            Err(e) if matches!(Errno::from_io_error(&e), Some(Errno::NOENT | Errno::LOOP | Errno::NOTDIR)) => Ok(None),
             Err(e) => Err(e).doing(|| format!("opening the folder of {:?}", task.path)),
         }
     }
@@ -120,8 +122,8 @@ pub(super) fn identity_of(file: &File) -> io::Result<FileIdentity> {
     })
 }
 
-/// Identity of the regular file of this name; none when there is none, or when it is something else or vanishes or shrinks
-/// while it is looked at.
+/// Identity of the regular file of this name; none when there is none, or when it is something else, another user's that may not
+/// be read, or vanishes or shrinks while it is looked at.
 pub(super) fn identity_at(folder: &Folder, name: &OsStr) -> io::Result<Option<FileIdentity>> {
     match folder.open_regular(name).and_then(|file| identity_of(&file)) {
         Ok(identity) => Ok(Some(identity)),
@@ -134,16 +136,16 @@ pub(super) fn identity_at(folder: &Folder, name: &OsStr) -> io::Result<Option<Fi
             Ok(None)
         }
         // A symbolic link or a socket at the name.
-        Err(e)
-            if matches!(
-                rustix::io::Errno::from_io_error(&e),
-                Some(rustix::io::Errno::LOOP | rustix::io::Errno::NXIO)
-            ) =>
-        {
-            Ok(None)
-        }
+        Err(e) if matches!(Errno::from_io_error(&e), Some(Errno::LOOP | Errno::NXIO)) => Ok(None),
+        // A file that may not be read is not the one that was, when it is another user's; of an own one it cannot be told.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied && is_anothers(folder, name)? => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// Whether there is something of this name that belongs to another user.
+pub(super) fn is_anothers(folder: &Folder, name: &OsStr) -> io::Result<bool> {
+    Ok(folder.stat(name)?.is_some_and(|stat| stat.st_uid != rustix::process::geteuid().as_raw()))
 }
 
 /// Writes a small file whole: under a temporary name, made durable, then renamed over `name`.

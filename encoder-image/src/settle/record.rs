@@ -15,7 +15,7 @@ use av1_media::trash::MAX_NAME;
 use sha2::{Digest, Sha256};
 
 use super::copy::run_folder;
-use super::error::{Doing, SettleError};
+use super::error::{Doing, SettleError, is_lasting};
 use super::place::{Place, State, read_capped, write_new, write_whole};
 use crate::beneath::Root;
 use crate::failpoint::durable;
@@ -115,11 +115,23 @@ pub(super) fn write_receipt(state: &State, mut receipt: Receipt) -> Result<Recei
 pub(super) fn mark(place: &Place, task: &SettleTask, at: &str) -> Result<Vec<String>, SettleError> {
     let mut not_written = Vec::new();
     let wants_marker = task.verdict == EncodeVerdict::Rejected && task.reason == reasons::NOT_SMALLER;
-    let marked = wants_marker && write_marker(place, task, at, &mut not_written)?;
+    let marked = wants_marker
+        && unless_lasting(write_marker(place, task, at, &mut not_written), &mut not_written)?.unwrap_or(false);
     if task.settings.why_sidecars == WhySidecars::Jobs {
-        write_why(place, task, at, marked, &mut not_written)?;
+        unless_lasting(write_why(place, task, at, marked, &mut not_written), &mut not_written)?;
     }
     Ok(not_written)
+}
+
+/// What can never be written does not keep the file from being settled: the receipt tells it.
+fn unless_lasting<T>(written: Result<T, SettleError>, not_written: &mut Vec<String>) -> Result<Option<T>, SettleError> {
+    match written {
+        Err(SettleError::Io { operation, source }) if is_lasting(&source) => {
+            not_written.push(format!("{operation}: {source}"));
+            Ok(None)
+        }
+        other => other.map(Some),
+    }
 }
 
 fn write_marker(

@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::path::Path;
 
 use av1_crds::wire::{FileIdentity, OutputFile, SettleTask};
-use av1_media::identity::{Comparison, compare};
+use av1_media::identity::{Comparison, compare, same_content};
 use av1_media::journal::{Journal, Record, Swap};
 use av1_media::receipt::Receipt;
 use av1_media::trash::{SUFFIX, name_in_trash};
@@ -18,6 +19,7 @@ use super::record;
 use super::swap::{Ended, Swapping};
 use super::{Outcome, attributes};
 use crate::beneath::{Folder, Root};
+use crate::facts::users_marker;
 use crate::role::now;
 
 /// How often the work begins again when another program takes the copy away.
@@ -41,11 +43,15 @@ pub(super) fn replace(
     let mut earlier = earlier.filter(|journal| journal.swap.is_some());
     for _ in 0..MOST_STARTS {
         let (mut journal, swap) = match earlier.take() {
-            Some(journal) => (JournalFile::resume(state, &task.job.uid, &journal)?, journal.swap),
+            Some(journal) => (
+                JournalFile::resume(state, &task.job.uid, &journal)?,
+                journal.swap.ok_or(Outcome::SourceChanged { original: None }),
+            ),
             None => prepare(root, state, place, &trash, task, output)?,
         };
-        let Some(swap) = swap else {
-            return Ok(Outcome::SourceChanged { original: None });
+        let swap = match swap {
+            Ok(swap) => swap,
+            Err(outcome) => return Ok(outcome),
         };
         let swapping = Swapping { place, trash: &trash, task, swap: &swap };
         match swapping.run(&mut journal) {
@@ -67,7 +73,8 @@ pub(super) fn replace(
     Err(SettleError::Parked(format!("the copy beside the file was taken away {MOST_STARTS} times")))
 }
 
-/// Everything before the first name changes. No swap when the file is not the planned one.
+/// Everything before the first name changes. An outcome instead of a swap when the file is not the planned one, or the user
+/// marked it meanwhile.
 fn prepare(
     root: &Root,
     state: &State,
@@ -75,27 +82,36 @@ fn prepare(
     trash: &Folder,
     task: &SettleTask,
     output: &OutputFile,
-) -> Result<(JournalFile, Option<Swap>), SettleError> {
+) -> Result<(JournalFile, Result<Swap, Outcome>), SettleError> {
     let mut journal = JournalFile::begin(state, task)?;
     let Some(original) = open_planned(place, task)? else {
-        return Ok((journal, None));
+        return Ok((journal, Err(Outcome::SourceChanged { original: None })));
     };
     let mut not_kept = Vec::new();
     place_output(root, place, task, output, |copy| {
         not_kept = attributes::take_over(&original, copy, task.settings.modified_time)?;
         Ok(())
     })?;
-    match plan(place, trash, task, original, output, not_kept) {
-        Ok(Some(swap)) => {
+    let planned = plan(place, trash, task, original, output, not_kept).and_then(|swap| {
+        let marker = users_marker(root, Path::new(&task.path)).doing(|| "looking for the user's markers".to_owned())?;
+        Ok(match (swap, marker) {
+            (Some(swap), None) => Ok(swap),
+            (_, Some(marker)) => Err(Outcome::Marked(marker)),
+            (None, None) => Err(Outcome::SourceChanged { original: None }),
+        })
+    });
+    match planned {
+        Ok(Ok(swap)) => {
             if let Err(error) = journal.append("swapping", &Record::Swapping(Box::new(swap.clone()))) {
                 let _ = place.folder.unlink(&place.part);
                 return Err(error);
             }
-            Ok((journal, Some(swap)))
+            Ok((journal, Ok(swap)))
         }
         other => {
             let removed = place.folder.unlink(&place.part).doing(|| "removing the copy".to_owned());
-            other.and(removed).map(|()| (journal, None))
+            let outcome = other?;
+            removed.map(|()| (journal, outcome))
         }
     }
 }
@@ -190,7 +206,8 @@ fn finish(
         ..task.source.clone()
     };
     receipt.source_sha256 = Some(swap.original_sha256.clone());
-    receipt.result = Some(result.unwrap_or_else(|| swap.output.clone()));
+    // Another program may have changed the file since: what it made is not our result.
+    receipt.result = Some(result.filter(|now| same_content(now, &swap.output)).unwrap_or_else(|| swap.output.clone()));
     receipt.result_sha256 = Some(swap.output_sha256.clone());
     receipt.original = Some(path_in_trash(task, swap));
     receipt.original_until = Some(swap.until.clone());

@@ -39,6 +39,18 @@ pub(super) fn changed(task: &SettleTask, original: Option<String>, left: Option<
         None => "The file is not the one that was encoded: it was changed, moved or deleted meanwhile; it was not touched".to_owned(),
         Some(_) => "Another program changed the file while it was being swapped in; what it made stays, the original that was encoded is in the trash".to_owned(),
     };
+    untouched(task, message, original, left)
+}
+
+/// The result of a file that the user marked during the encode. To the operator it is one that changed: nothing was done, and
+/// the next scan tells its new state.
+pub(super) fn marked(task: &SettleTask, marker: &str, left: Option<String>) -> SettleResult {
+    let marker: String = marker.chars().filter(|c| !c.is_control()).take(MOST_CHARACTERS).collect();
+    let message = format!("The marker {marker} was made during the encode: the file stays as it is");
+    untouched(task, message, None, left)
+}
+
+fn untouched(task: &SettleTask, message: String, original: Option<String>, left: Option<String>) -> SettleResult {
     SettleResult {
         verdict: SettleVerdict::SourceChanged,
         message,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,9 +31,17 @@ pub struct Run {
 }
 
 impl Run {
+    pub fn retryable(&self) -> Option<bool> {
+        let value: Value = serde_json::from_str(&self.result).ok()?;
+        value["failed"]["retryable"].as_bool()
+    }
     fn field(&self, of: &str, name: &str) -> Option<String> {
         let value: Value = serde_json::from_str(&self.result).ok()?;
         value[of][name].as_str().map(str::to_owned)
+    }
+    pub fn not_kept(&self) -> String {
+        let value: Value = serde_json::from_str(&self.result).unwrap_or_default();
+        value["done"]["notKept"].to_string()
     }
     pub fn verdict(&self) -> Option<String> {
         self.field("done", "verdict")
@@ -77,6 +85,7 @@ pub struct Bench {
     task: Value,
     original: Vec<u8>,
     output: Vec<u8>,
+    user: Option<u32>,
 }
 
 impl Bench {
@@ -97,7 +106,7 @@ impl Bench {
         let (original, output) = (noise(before, 1), noise(after, 2));
         std::fs::write(&film, &original).unwrap();
         let task = json!({"library": serde_json::from_str::<Value>(LIBRARY).unwrap(), "subPath": "", "step": "make"});
-        let bench = Self { dir, task, original, output };
+        let bench = Self { dir, task, original, output, user: None };
         let prepared = bench.agent("prepare", &bench.task, "pod-0", None).wait_for();
         assert_eq!(prepared.code, Some(0), "{prepared:?}");
         let volume: Value = serde_json::from_str(&prepared.result).unwrap();
@@ -202,9 +211,7 @@ impl Bench {
 
     fn command(&self, role: &str, task: &Value, pod: &str) -> Command {
         let library = self.library();
-        // A copy may be named, so that another build meanwhile does not change the program under test.
-        let agent = std::env::var_os("AV1_AGENT").unwrap_or_else(|| env!("CARGO_BIN_EXE_av1-agent").into());
-        let mut command = Command::new(agent);
+        let mut command = Command::new(if self.user.is_some() { self.dir.path().join("agent") } else { agent() });
         command.args(["pod", role, "--pod-uid", pod, "--task", &task.to_string()]);
         command.args([
             OsStr::new("--library"),
@@ -214,6 +221,9 @@ impl Bench {
             "--termination-log".as_ref(),
             self.log(pod).as_ref(),
         ]);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command.env_remove("FAILPOINTS").stdin(Stdio::null()).stderr(Stdio::piped());
         command
     }
@@ -227,11 +237,21 @@ impl Bench {
         Started(command.spawn().unwrap(), self.log(pod))
     }
 
-    fn library(&self) -> PathBuf {
+    /// Gives everything to a user without root's rights, as whom the agent runs from now on. Only root can.
+    pub fn given_to_an_ordinary_user(mut self) -> Self {
+        const USER: u32 = 1000;
+        // The program may lie where only root can go.
+        std::fs::copy(agent(), self.dir.path().join("agent")).unwrap();
+        give(self.dir.path(), USER);
+        self.user = Some(USER);
+        self
+    }
+
+    pub fn library(&self) -> PathBuf {
         self.dir.path().join("library")
     }
 
-    fn film(&self) -> PathBuf {
+    pub fn film(&self) -> PathBuf {
         self.library().join("Heat (1995)/film.mkv")
     }
 
@@ -389,6 +409,18 @@ impl Started {
             result: std::fs::read_to_string(&self.1).unwrap_or_default(),
             stderr: String::from_utf8_lossy(&out.stderr).into_owned(),
         }
+    }
+}
+
+/// The program under test. A copy may be named, so that another build meanwhile does not change it.
+fn agent() -> PathBuf {
+    std::env::var_os("AV1_AGENT").unwrap_or_else(|| env!("CARGO_BIN_EXE_av1-agent").into()).into()
+}
+
+fn give(path: &Path, user: u32) {
+    std::os::unix::fs::lchown(path, Some(user), Some(user)).unwrap();
+    if path.is_dir() && !path.is_symlink() {
+        std::fs::read_dir(path).unwrap().for_each(|entry| give(&entry.unwrap().path(), user));
     }
 }
 

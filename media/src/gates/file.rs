@@ -67,10 +67,10 @@ pub(super) fn not_stable(facts: &Facts, rules: &Rules) -> Option<Verdict> {
         return verdict(format!("{sibling} beside it belongs to a download that has not ended"));
     }
     if attributes.modified_time_ns > facts.now_ns {
-        return verdict(format!(
-            "its modification time is {} s in the future: looked at again; set it with touch if it stays so",
-            -age
-        ));
+        // No figure: one that changes with each look would have the index written anew each time.
+        return verdict(
+            "its modification time is in the future: looked at again; set it with touch if it stays so".to_owned(),
+        );
     }
     if age < needed {
         return verdict(format!("modified {age} s ago, scan.stableSeconds is {needed}: looked at again"));

@@ -119,14 +119,15 @@ fn nearest(sorted: &[f64], time: f64) -> Option<f64> {
     candidates.into_iter().flatten().copied().min_by(|a, b| (a - time).abs().total_cmp(&(b - time).abs()))
 }
 
-/// As the containers tell it when everything is kept. When tracks were left out, the longest may be among them: then the
-/// end of the last packet or frame that is kept.
+/// As the containers tell it when everything is kept. When tracks were left out, the longest may be among them, and a source
+/// may tell none: then the end of the last packet or frame that is kept.
 pub(super) fn file_duration(source: &Source<'_>, output: &Output<'_>, tolerance: f64) -> Check {
     let kept_end = |frames: &FrameTimes, packets: &[StreamPackets]| {
         let video = frames.pts.len().checked_sub(1).and_then(|last| frames.seconds(last));
         packets.iter().filter_map(StreamPackets::end_seconds).chain(video).reduce(f64::max)
     };
-    let (expected, measured) = if source.streams.dropped.is_empty() {
+    let told = source.probe.format.duration.is_some() && source.streams.dropped.is_empty();
+    let (expected, measured) = if told {
         (source.probe.format.duration, output.probe.format.duration)
     } else {
         (kept_end(source.frames, source.packets), kept_end(output.frames, output.packets))

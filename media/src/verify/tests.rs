@@ -206,6 +206,18 @@ fn the_files_duration_is_that_of_what_is_kept_when_tracks_were_dropped() {
 }
 
 #[test]
+fn a_source_that_tells_no_duration_is_compared_by_the_end_of_what_is_kept() {
+    let untold = |end| {
+        failed_after(|m| {
+            m.source.format.duration = None;
+            m.output_packets[1].end = Some(end);
+        })
+    };
+    assert_eq!(untold(10_080), [] as [&str; 0]);
+    assert_eq!(untold(12_000), [FILE_DURATION, STREAM_DURATIONS]);
+}
+
+#[test]
 fn tags_of_the_writing_program_may_change_and_others_not() {
     assert_eq!(failed_after(|m| drop(m.output.format.tags.remove("title"))), [GLOBAL_TAGS]);
     assert_eq!(failed_after(|m| drop(m.output.format.tags.insert("more".to_owned(), "x".to_owned()))), [] as [&str; 0]);

@@ -11,7 +11,7 @@ mod size;
 
 pub(crate) use catalog::{catalog_deployment, catalog_service};
 pub(crate) use encode::encode_job;
-pub(crate) use names::{batch_name, catalog_name, encode_job_name, prepare_name};
+pub(crate) use names::{batch_name, catalog_name, free_job_name, job_names, prepare_name};
 pub(crate) use pod::{PodOptions, User};
 pub(crate) use prepare::prepare_job;
 pub(crate) use settle::settle_job;

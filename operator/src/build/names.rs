@@ -1,5 +1,10 @@
 //! Deterministic names, so that making a thing twice is making it once. Pure.
 
+use std::collections::HashSet;
+
+use av1_crds::MediaLibrary;
+use av1_crds::wire::Candidate;
+use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
 /// Name of the prepare Job of a run.
@@ -17,40 +22,57 @@ pub(crate) fn catalog_name(library: &str) -> String {
     format!("{library}-catalog")
 }
 
-/// Name of the EncodeJob of a file as it is now; another size or time makes another name.
-pub(crate) fn encode_job_name(
-    library: &str,
-    library_uid: &str,
-    path: &str,
-    size: u64,
-    modified_time_ns: i64,
-) -> String {
+/// Names of the EncodeJobs of a file as it is now, the first, the second and so on; another size or time makes other names.
+pub(crate) fn job_names(library: &MediaLibrary, file: &Candidate) -> impl Iterator<Item = String> {
+    let head: String = library.name_any().chars().take(52).collect();
     let mut hash = Sha256::new();
-    for part in [library_uid, path, &size.to_string(), &modified_time_ns.to_string()] {
+    let uid = library.uid().unwrap_or_default();
+    for part in [&uid, &file.path, &file.size.to_string(), &file.modified_time_ns.to_string()] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    let digest = hex::encode(hash.finalize());
-    let head: String = library.chars().take(52).collect();
-    format!("{head}-{}", &digest[..10])
+    (0_u32..).map(move |earlier| {
+        let mut hash = hash.clone();
+        if earlier > 0 {
+            hash.update(earlier.to_string().as_bytes());
+        }
+        format!("{head}-{}", &hex::encode(hash.finalize())[..10])
+    })
+}
+
+/// The first of those names that no job has.
+pub(crate) fn free_job_name(library: &MediaLibrary, file: &Candidate, taken: &HashSet<String>) -> String {
+    job_names(library, file).find(|name| !taken.contains(name)).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn first(library: &str, uid: &str, path: &str, size: u64, modified_time_ns: i64) -> String {
+        let library =
+            serde_json::from_value(serde_json::json!({"apiVersion": "av1.media/v1alpha1", "kind": "MediaLibrary",
+            "metadata": {"name": library, "uid": uid}, "spec": {"volume": {}}}))
+            .unwrap();
+        let file = Candidate { path: path.into(), size, modified_time_ns, width: 0, height: 0, duration_millis: 0 };
+        let first = free_job_name(&library, &file, &HashSet::new());
+        let second = free_job_name(&library, &file, &HashSet::from([first.clone()]));
+        assert_ne!(first, second);
+        first
+    }
+
     #[test]
-    fn a_file_keeps_its_jobs_name_until_path_size_or_time_change() {
-        let name = encode_job_name("films", "u", "a/b.mkv", 1, 2);
-        assert_eq!(name, encode_job_name("films", "u", "a/b.mkv", 1, 2));
+    fn a_file_keeps_its_jobs_name_until_path_size_or_time_change_or_the_name_is_taken() {
+        let name = first("films", "u", "a/b.mkv", 1, 2);
+        assert_eq!(name, first("films", "u", "a/b.mkv", 1, 2));
         for other in [
-            encode_job_name("films", "v", "a/b.mkv", 1, 2),
-            encode_job_name("films", "u", "a/c.mkv", 1, 2),
-            encode_job_name("films", "u", "a/b.mkv", 12, 2),
-            encode_job_name("films", "u", "a/b.mkv", 1, 3),
+            first("films", "v", "a/b.mkv", 1, 2),
+            first("films", "u", "a/c.mkv", 1, 2),
+            first("films", "u", "a/b.mkv", 12, 2),
+            first("films", "u", "a/b.mkv", 1, 3),
         ] {
             assert_ne!(name, other);
         }
-        assert!(encode_job_name(&"x".repeat(40), "u", "p", 1, 2).len() <= 63);
+        assert!(first(&"x".repeat(40), "u", "p", 1, 2).len() <= 63);
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct NodeSize {
     pub(crate) name: String,
     /// Allocatable whole CPUs.
     pub(crate) cpus: u32,
+    /// Those that Auto takes: one fewer where nothing is reserved for the node's own pods, if there are two.
+    pub(crate) auto_cpus: u32,
     /// Allocatable memory.
     pub(crate) memory_mib: u64,
 }
@@ -115,7 +117,7 @@ fn cpus(pods: &PodsSpec, only_node: Option<&str>, fitting: &[NodeSize]) -> Resul
             Err(SizeError::TooManyCpus { asked, node: largest.name.clone(), most: largest.cpus })
         }
         Some(asked) => Ok(asked),
-        None => fitting.iter().map(|node| node.cpus).filter(|cpus| *cpus > 0).min().ok_or_else(none),
+        None => fitting.iter().map(|node| node.auto_cpus).filter(|cpus| *cpus > 0).min().ok_or_else(none),
     }
 }
 
@@ -147,11 +149,15 @@ impl NodeFacts {
         let spec = node.spec.clone().unwrap_or_default();
         let status = node.status.clone().unwrap_or_default();
         let allocatable = status.allocatable.unwrap_or_default();
+        let cpus = allocatable.get("cpu").and_then(whole_cpus).unwrap_or(0);
+        let all = status.capacity.unwrap_or_default().get("cpu").and_then(whole_cpus);
+        let auto_cpus = if cpus >= 2 && all == Some(cpus) { cpus - 1 } else { cpus };
         let ready = status.conditions.unwrap_or_default().iter().any(|c| c.type_ == "Ready" && c.status == "True");
         Self {
             size: NodeSize {
                 name: node.name_any(),
-                cpus: allocatable.get("cpu").and_then(whole_cpus).unwrap_or(0),
+                cpus,
+                auto_cpus,
                 memory_mib: allocatable.get("memory").and_then(|q| parse_bytes(&q.0).ok()).unwrap_or(0) >> 20,
             },
             labels: node.metadata.labels.clone().unwrap_or_default(),
@@ -213,6 +219,20 @@ mod tests {
         let chosen =
             PodsSpec { node_selector: Some([("disk".to_owned(), "b".to_owned())].into()), ..PodsSpec::default() };
         assert_eq!(pod_size(&chosen, None, None, &nodes).unwrap().cpus, 16);
+    }
+
+    #[test]
+    fn auto_leaves_a_cpu_to_the_nodes_own_pods_where_nothing_is_reserved_for_them() {
+        for (capacity, allocatable, expected) in
+            [("4", "4", 3), ("4", "3", 3), ("4", "3800m", 3), ("1", "1", 1), ("2", "2", 1)]
+        {
+            let node: Node = serde_json::from_value(serde_json::json!({"metadata": {"name": "n"}, "status": {
+                "capacity": {"cpu": capacity}, "allocatable": {"cpu": allocatable, "memory": "8Gi"},
+                "conditions": [{"type": "Ready", "status": "True"}]}}))
+            .unwrap();
+            let size = |pods: &PodsSpec| pod_size(pods, None, None, &[NodeFacts::of(&node)]).unwrap().cpus;
+            assert_eq!(size(&PodsSpec::default()), expected, "{allocatable} of {capacity}");
+        }
     }
 
     #[test]

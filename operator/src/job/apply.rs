@@ -40,23 +40,22 @@ pub(crate) async fn apply(
                     _ => {}
                 }
             }
-            Action::Release => release(namespace, job, context).await?,
+            Action::Release => release(&Api::namespaced(context.client.clone(), namespace), job).await?,
         }
     }
     Ok(())
 }
 
 /// Takes the finalizer off; the version that was read must still be the newest, other finalizers stay.
-async fn release(namespace: &str, job: &EncodeJob, context: &Context) -> Result<(), ApiError> {
-    let api: Api<EncodeJob> = Api::namespaced(context.client.clone(), namespace);
+///
+/// # Errors
+/// [`ApiError`]; a job that is gone already is none.
+pub(crate) async fn release(api: &Api<EncodeJob>, job: &impl ResourceExt) -> Result<(), ApiError> {
     let rest: Vec<&String> = job.finalizers().iter().filter(|f| *f != FINALIZER).collect();
     let patch = json!({"metadata": {"finalizers": rest, "resourceVersion": job.resource_version()}});
     let name = job.name_any();
-    match timed(
-        format!("patch EncodeJob {namespace}/{name}"),
-        api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)),
-    )
-    .await
+    match timed(format!("patch EncodeJob {name}"), api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)))
+        .await
     {
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(()),

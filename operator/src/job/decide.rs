@@ -16,7 +16,8 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
 use super::observe::Observed;
-use crate::build::role;
+use crate::batch::BatchFacts;
+use crate::build::{batch_name, role};
 use crate::conditions::{Is, Writer, cut};
 use crate::context::{EventDraft, Options};
 
@@ -97,7 +98,8 @@ impl Draft<'_> {
     fn paused(&mut self) {
         self.delete_jobs(|_| true);
         if self.is_suspended() {
-            self.look_again(300);
+            // Changes of the library do not come by here.
+            self.look_again(if self.observed.job.spec.suspend { 300 } else { 5 });
         } else if self.become_phase(Phase::Queued, "no longer suspended") {
             self.set(conditions::PLACED, false, reason::WAITING_FOR_SLOT, "waits for its turn");
         }
@@ -116,16 +118,16 @@ impl Draft<'_> {
 
     /// The user deleted the job: no pod is made any more; one that settles is waited for.
     fn deletion(&mut self) {
-        let settles = self.observed.pods.iter().any(|p| p.role == role::SETTLE && p.is_live());
-        let live = self.observed.pods.iter().any(|p| p.is_live());
-        if self.observed.namespace_terminating || !live {
-            self.release();
-        } else if settles {
-            self.look_again(5);
-        } else {
-            self.delete_jobs(|role| role != role::SETTLE);
-            self.look_again(5);
+        let observed = self.observed;
+        let live = || observed.pods.iter().filter(|p| p.is_live());
+        if observed.namespace_terminating || (observed.batch_jobs.is_empty() && live().next().is_none()) {
+            return self.release();
         }
+        // A Job without a pod goes too: its pod may come any moment.
+        let settles: Vec<String> =
+            live().filter(|p| p.role == role::SETTLE).map(|p| batch_name(&self.uid(), role::SETTLE, p.run)).collect();
+        self.delete_jobs(|b| !settles.contains(&b.name));
+        self.look_again(5);
     }
 
     fn release(&mut self) {
@@ -143,18 +145,14 @@ impl Draft<'_> {
         if self.become_phase(Phase::Paused, &format!("{why}; what is finished is kept")) {
             self.forget_pod();
             self.set(conditions::PLACED, false, reason::SUSPENDED, why);
-            self.look_again(300);
+            self.look_again(5);
         }
     }
 
-    /// Deletes the batch Jobs of the roles that `which` names.
-    fn delete_jobs(&mut self, which: impl Fn(&str) -> bool) {
-        let names = self
-            .observed
-            .batch_jobs
-            .iter()
-            .filter(|b| !b.deleting && which(&b.role))
-            .map(|b| Action::Delete(b.name.clone()));
+    /// Deletes the batch Jobs that `which` names.
+    fn delete_jobs(&mut self, which: impl Fn(&BatchFacts) -> bool) {
+        let names =
+            self.observed.batch_jobs.iter().filter(|b| !b.deleting && which(b)).map(|b| Action::Delete(b.name.clone()));
         self.out.actions.extend(names);
     }
 

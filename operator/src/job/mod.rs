@@ -9,6 +9,8 @@ mod decide;
 mod observe;
 mod report;
 
+pub(crate) use apply::release;
+
 use std::sync::Arc;
 use std::time::Duration;
 

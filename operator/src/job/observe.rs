@@ -10,7 +10,8 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
 use crate::api::{ApiError, timed};
-use crate::build::{NodeFacts, catalog_name, role};
+use crate::batch::BatchFacts;
+use crate::build::{NodeFacts, batch_name, catalog_name, role};
 use crate::catalog_client::CatalogError;
 use crate::conditions::is_true;
 use crate::context::Context;
@@ -29,16 +30,6 @@ pub(crate) struct Observed {
     /// Read only when an encode pod may have to be made.
     pub(crate) nodes: Vec<NodeFacts>,
     pub(crate) now: Timestamp,
-}
-
-/// A batch Job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct BatchFacts {
-    pub(crate) name: String,
-    pub(crate) role: String,
-    pub(crate) deleting: bool,
-    /// Whether it ended, one way or the other.
-    pub(crate) ended: bool,
 }
 
 /// The report of the current run.
@@ -89,7 +80,7 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         job,
     };
     if observed.phase() == Phase::Encoding {
-        if observed.batch_jobs.is_empty() {
+        if !observed.has_encode_job() {
             observed.nodes = nodes(context).await?;
         }
         observed.progress = progress(&observed, context).await;
@@ -102,6 +93,13 @@ impl Observed {
     /// The phase on record.
     pub(crate) fn phase(&self) -> Phase {
         self.job.status.as_ref().map_or(Phase::Queued, |s| s.phase)
+    }
+
+    /// Whether the encode Job of the current run exists.
+    fn has_encode_job(&self) -> bool {
+        let run = self.job.status.as_ref().map_or(0, |s| s.run);
+        let name = batch_name(&self.job.uid().unwrap_or_default(), role::ENCODE, run);
+        self.batch_jobs.iter().any(|b| b.name == name)
     }
 
     /// The pod of a run: the recorded one, else the first that is known.
@@ -124,18 +122,6 @@ async fn batch_jobs(namespace: &str, selector: &ListParams, context: &Context) -
     let api: Api<Job> = Api::namespaced(context.client.clone(), namespace);
     let list = timed("list Jobs of an EncodeJob", api.list(selector)).await?;
     Ok(list.iter().map(BatchFacts::of).collect())
-}
-
-impl BatchFacts {
-    pub(crate) fn of(job: &Job) -> Self {
-        let conditions = job.status.as_ref().and_then(|s| s.conditions.clone()).unwrap_or_default();
-        Self {
-            name: job.name_any(),
-            role: job.labels().get(labels::ROLE).cloned().unwrap_or_default(),
-            deleting: job.metadata.deletion_timestamp.is_some(),
-            ended: conditions.iter().any(|c| matches!(c.type_.as_str(), "Failed" | "Complete") && c.status == "True"),
-        }
-    }
 }
 
 async fn pods(namespace: &str, uid: &str, selector: &ListParams, context: &Context) -> Result<Vec<PodFacts>, ApiError> {

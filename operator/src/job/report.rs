@@ -1,7 +1,6 @@
 //! Tells what was decided: status, Events, metrics; the status only if it differs. Must never: decide.
 
 use av1_crds::metrics as table;
-use av1_crds::reasons;
 use av1_crds::{EncodeJob, Phase};
 use kube::{Api, Resource, ResourceExt};
 
@@ -69,8 +68,7 @@ fn count(namespace: &str, observed: &Observed, decision: &Decision, context: &Co
     }
     if status.phase.is_terminal() && observed.phase() != status.phase {
         let reason = status.outcome.as_ref().map_or("", |o| o.reason.as_str());
-        let known = reasons::ALL.iter().find(|(name, ..)| *name == reason).map_or("Other", |(name, ..)| name);
-        metrics.add(&table::ENCODE_JOB_OUTCOMES, &[namespace, library, known], 1.0);
+        metrics.count_outcome(namespace, library, reason);
         metrics.add(&table::BYTES_SAVED, &[], status.result.as_ref().map_or(0, |r| r.bytes_saved).max(0) as f64);
     }
 }

@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use super::decide::{Decision, JobChange};
 use super::observe::Observed;
 use crate::api::{ApiError, timed};
-use crate::context::{Context, EventDraft};
+use crate::context::Context;
 use crate::writer::{MANAGER, write_status};
 
 /// A decision whose objects exist; only such a one can be reported.
 pub(crate) struct Applied {
     pub(crate) decision: Decision,
     /// Changes of jobs that were written.
-    pub(crate) changed: Vec<(EncodeJob, Vec<EventDraft>)>,
+    pub(crate) changed: Vec<JobChange>,
 }
 
 /// Makes everything that `decision` asks for.
@@ -54,7 +54,7 @@ pub(crate) async fn apply(
     let mut changed = Vec::new();
     for change in desired.changes {
         match change_job(&jobs, &change).await {
-            Ok(()) => changed.push((change.job, change.events)),
+            Ok(()) => changed.push(change),
             // Somebody else wrote it meanwhile: seen in the next reconcile.
             Err(error) if error.is_conflict() || error.is_not_found() => {}
             Err(error) => return Err(error),

@@ -6,6 +6,7 @@
 
 mod apply;
 mod decide;
+mod hidden;
 mod observe;
 mod report;
 
@@ -50,7 +51,7 @@ pub(crate) async fn reconcile(
         return Ok(Action::await_change());
     }
     let Some(observed) = observe::observe(&namespace, &name, &context).await.map_err(LibraryError::Observe)? else {
-        report::forget(&namespace, &name, &context);
+        forget(&namespace, &name, &context);
         return Ok(Action::await_change());
     };
     let decision = decide::decide(&observed, &context.options);
@@ -59,6 +60,11 @@ pub(crate) async fn reconcile(
     context.succeeded(&format!("library/{namespace}/{name}"));
     context.metrics.add(&av1_crds::metrics::RECONCILES, &["MediaLibrary", "ok"], 1.0);
     Ok(Action::requeue(requeue))
+}
+
+/// Takes away the series of a library that is gone, and of its jobs.
+pub(crate) fn forget(namespace: &str, name: &str, context: &Shared) {
+    context.metrics.remove_all(&[("namespace", namespace), ("library", name)]);
 }
 
 /// When to try again after an error.

@@ -1,6 +1,5 @@
 //! What exists about a MediaLibrary, read live. May: ask the API server and the catalog. Must never: write.
 
-use std::collections::HashSet;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -16,10 +15,13 @@ use kube::core::DeserializeGuard;
 use kube::{Api, ResourceExt};
 
 use crate::api::{ApiError, timed};
-use crate::build::{catalog_name, encode_job_name, role};
+use crate::batch::BatchFacts;
+use crate::build::{catalog_name, role};
 use crate::conditions::is_true;
 use crate::context::Context;
 use crate::pods::{PodFacts, PodState};
+
+use super::hidden::Hidden;
 
 /// What exists about a library.
 #[derive(Debug, Clone)]
@@ -28,14 +30,14 @@ pub(crate) struct Observed {
     pub(crate) claim: ClaimFacts,
     /// UIDs of all libraries of the cluster; none unless a volume is to be prepared and all can be seen.
     pub(crate) living: Option<Vec<String>>,
-    /// Names of the prepare Jobs that exist and are not being deleted.
-    pub(crate) prepare_jobs: Vec<String>,
+    /// The prepare Jobs that exist and are not being deleted.
+    pub(crate) prepare_jobs: Vec<BatchFacts>,
     pub(crate) prepare_pods: Vec<PodFacts>,
     pub(crate) deployment: Option<Deployment>,
     pub(crate) service: Option<Service>,
     pub(crate) catalog_pod: Option<CatalogPod>,
     pub(crate) summary: SummaryView,
-    /// Candidates that no job exists for, in order, as many as the queue takes.
+    /// Candidates that no job hides, in order, as many as the queue takes.
     pub(crate) candidates: Vec<Candidate>,
     /// The library's jobs.
     pub(crate) jobs: Vec<EncodeJob>,
@@ -97,11 +99,7 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
     let mut observed = Observed {
         claim: claim(namespace, &library, context).await?,
         living: living(&library, context).await?,
-        prepare_jobs: prepare_jobs
-            .iter()
-            .filter(|j| j.metadata.deletion_timestamp.is_none())
-            .map(ResourceExt::name_any)
-            .collect(),
+        prepare_jobs: prepare_jobs.iter().map(BatchFacts::of).filter(|job| !job.deleting).collect(),
         prepare_pods: prepare_pods
             .iter()
             .filter(|p| p.metadata.deletion_timestamp.is_none())
@@ -244,13 +242,14 @@ async fn candidates(observed: &Observed, address: &str, context: &Context) -> Ve
     let ready = is_true(&status.conditions, STORAGE_READY) && is_true(&status.conditions, CATALOG_READY);
     let depth = library.spec.concurrency.as_ref().and_then(|c| c.queue_depth).unwrap_or(20) as usize;
     let wanted = depth.saturating_sub(observed.in_phase(Phase::Queued));
-    if wanted == 0 || library.spec.suspend || !ready || !matches!(observed.summary, SummaryView::Got(_)) {
+    let SummaryView::Got(summary) = &observed.summary else {
+        return Vec::new();
+    };
+    if wanted == 0 || library.spec.suspend || !ready {
         return Vec::new();
     }
-    let names: HashSet<String> = observed.jobs.iter().map(ResourceExt::name_any).collect();
-    let live: HashSet<&str> =
-        observed.jobs.iter().filter(|j| !phase_of(j).is_terminal()).map(|j| j.spec.source.path.as_str()).collect();
-    let (name, uid) = (library.name_any(), library.uid().unwrap_or_default());
+    let hidden = Hidden::new(library, &observed.jobs, summary, observed.now);
+    let name = library.name_any();
     let mut found = Vec::new();
     let mut offset = 0;
     for _ in 0..MOST_PAGES {
@@ -263,11 +262,7 @@ async fn candidates(observed: &Observed, address: &str, context: &Context) -> Ve
         };
         offset += page.items.len() as u64;
         let end = page.items.is_empty() || offset >= page.total;
-        let fresh = page.items.into_iter().filter(|c| {
-            !live.contains(c.path.as_str())
-                && !names.contains(&encode_job_name(&name, &uid, &c.path, c.size, c.modified_time_ns))
-        });
-        found.extend(fresh);
+        found.extend(page.items.into_iter().filter(|c| !hidden.hides(c)));
         if end || found.len() >= wanted {
             break;
         }

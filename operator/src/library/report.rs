@@ -32,8 +32,12 @@ pub(crate) async fn report(
     write_status(&api, library, library.status.as_ref(), &applied.decision.status).await?;
     measure(namespace, observed, &applied.decision.status, context);
     context.publish(&library.object_ref(&()), applied.decision.events).await;
-    for (job, events) in applied.changed {
-        context.publish(&job.object_ref(&()), events).await;
+    for change in applied.changed {
+        if change.status.phase.is_terminal() {
+            let reason = change.status.outcome.as_ref().map_or("", |o| o.reason.as_str());
+            context.metrics.count_outcome(namespace, &library.name_any(), reason);
+        }
+        context.publish(&change.job.object_ref(&()), change.events).await;
     }
     Ok(applied.decision.requeue)
 }
@@ -54,17 +58,4 @@ fn measure(namespace: &str, observed: &Observed, status: &MediaLibraryStatus, co
     };
     figures(serde_json::to_value(&status.files).ok(), &FILE_STATES, &table::LIBRARY_FILES);
     figures(serde_json::to_value(&status.bytes).ok(), &BYTE_STATES, &table::LIBRARY_BYTES);
-}
-
-/// Takes away the series of a library that is gone.
-pub(crate) fn forget(namespace: &str, name: &str, context: &Context) {
-    for phase in Phase::ALL {
-        context.metrics.remove(&table::ENCODE_JOBS, &[namespace, name, phase.as_str()]);
-    }
-    for state in FILE_STATES {
-        context.metrics.remove(&table::LIBRARY_FILES, &[namespace, name, state]);
-    }
-    for state in BYTE_STATES {
-        context.metrics.remove(&table::LIBRARY_BYTES, &[namespace, name, state]);
-    }
 }

@@ -64,24 +64,18 @@ def a_pod_killed_at_once_is_lost_not_failed(library):
     assert status["failures"] == 0 and status["lost"] >= 1, (status["failures"], status["lost"])
 
 
-def the_operator_killed_while_a_job_encodes_goes_on(library):
+def the_operator_killed_while_a_job_encodes_and_while_it_settles_goes_on(library):
     library.start()
     pod = library.pod()
     for pid in processes("av1-operator"):
         os.kill(pid, signal.SIGKILL)
     kube.wait_for("the operator to be back", operator_ready, timeout=120)
     assert library.pod() == pod, "the encode was started again"
-    status = library.finish()
-    assert status["run"] == 1 and status["failures"] == 0, status["run"]
-
-
-def the_operator_killed_while_a_job_settles_goes_on(library):
-    library.start()
     kube.wait_for("the job to settle", lambda: library.phase(FILM) == "Settling", timeout=400, every=0.1)
     for pid in processes("av1-operator"):
         os.kill(pid, signal.SIGKILL)
     status = library.finish()
-    assert status["failures"] == 0, status
+    assert status["run"] == 1 and status["failures"] == 0, status
 
 
 def operator_ready():
@@ -90,4 +84,4 @@ def operator_ready():
 
 
 TESTS = [av1an_killed_goes_on_from_its_finished_chunks, a_pod_killed_at_once_is_lost_not_failed,
-         the_operator_killed_while_a_job_encodes_goes_on, the_operator_killed_while_a_job_settles_goes_on]
+         the_operator_killed_while_a_job_encodes_and_while_it_settles_goes_on]

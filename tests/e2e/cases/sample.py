@@ -1,6 +1,7 @@
 """The demo as a test: every outcome of the sample library, with the proof, and nothing else changed."""
 
 import kube
+from library import Library
 
 
 def the_demo_ends_with_every_expected_outcome_and_its_proof():
@@ -29,6 +30,13 @@ def what_was_decided_stands_in_resources_and_events():
     assert len(events) >= 3, f"{len(events)} events on {name}"
 
 
+def a_rejected_file_has_its_marker_and_the_reason_beside_it():
+    folder = Library("demo").folder / "Shorts"
+    assert (folder / "Tight.mp4.av1skip").is_file()
+    why = (folder / "Tight.mp4.why.txt").read_text()
+    assert "NotSmaller" in why and "498 KiB before" in why, why
+
+
 def metrics_count_the_outcomes():
     text = kube.kubectl("get", "--raw", f"/api/v1/namespaces/{kube.OPERATOR_NAMESPACE}/services/{kube.RELEASE}:metrics/proxy/metrics")
     assert 'av1_encode_jobs{library="demo",namespace="demo",phase="Succeeded"} 3' in text, text[:3000]
@@ -38,7 +46,6 @@ def metrics_count_the_outcomes():
 
 def nothing_is_encoded_again_by_a_new_library_object():
     """A lost cluster: the same volume under a new object starts no encode again."""
-    from library import Library
     demo = Library("demo")
     kube.kubectl("delete", "mlib", "demo", "-n", "demo", "--wait=true", "--timeout=120s", timeout=150)
     kube.wait_for("the jobs to be gone", lambda: not demo.jobs(), timeout=120)
@@ -49,4 +56,5 @@ def nothing_is_encoded_again_by_a_new_library_object():
 
 
 TESTS = [the_demo_ends_with_every_expected_outcome_and_its_proof, what_was_decided_stands_in_resources_and_events,
+         a_rejected_file_has_its_marker_and_the_reason_beside_it,
          metrics_count_the_outcomes, nothing_is_encoded_again_by_a_new_library_object]

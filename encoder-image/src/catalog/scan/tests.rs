@@ -163,6 +163,33 @@ fn another_tree_under_the_path_is_a_problem_and_nothing_is_forgotten_or_written(
 }
 
 #[test]
+fn a_file_that_stays_unstable_has_one_place_in_the_queue_and_one_message_however_many_scans_come_by() {
+    let library = Library::new();
+    library.write("a.mkv", "more than ten bytes");
+    let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+    fs::File::open(library.shared.library.join("a.mkv")).unwrap().set_modified(tomorrow).unwrap();
+    let mut scanner = Scanner::new(&library.shared);
+    scanner.scan().unwrap();
+    let message = || library.shared.catalog().file("a.mkv").unwrap().message;
+    let first = message();
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_millis(1_100));
+        let due = scanner.due.keys().next().unwrap().0;
+        assert!(due <= Instant::now());
+        let root = Root::open(&library.shared.library).unwrap();
+        scanner.look_at_due(&root);
+        scanner.scan().unwrap();
+        assert_eq!((scanner.due.len(), scanner.due_at.len(), message()), (1, 1, first.clone()));
+    }
+    assert!(!scanner.dirty);
+    library.shared.stop_flag().clone_from(&true);
+    let waiting = scanner.due.clone();
+    std::thread::sleep(Duration::from_millis(1_100));
+    scanner.look_at_due(&Root::open(&library.shared.library).unwrap());
+    assert_eq!(scanner.due, waiting);
+}
+
+#[test]
 fn a_file_that_was_not_stable_is_looked_at_again_before_the_next_scan() {
     let library = Library::new();
     let path = library.shared.library.join("a.mkv");

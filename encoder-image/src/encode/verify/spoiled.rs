@@ -243,6 +243,23 @@ fn media_a_film_without_sound_passes_under_a_name_that_looks_like_an_option_and_
     Film::new("-i%03d'$(x)':[0].mkv", silent, &[]).assert_whole();
 }
 
+#[test]
+fn media_captions_in_the_video_are_seen_and_a_file_that_is_cut_off_in_its_header_is_unreadable() {
+    let folder = tempfile::tempdir().unwrap();
+    sources::captioned(folder.path());
+    for (name, captions) in [("plain.mkv", 0), ("captions.mkv", 1), ("captions.mp4", 1)] {
+        let probe = probe_output(&folder.path().join(name)).unwrap().unwrap();
+        assert_eq!(probe.main_video().unwrap().closed_captions, captions, "{name}");
+    }
+    let whole = std::fs::read(folder.path().join("plain.mkv")).unwrap();
+    for length in [0, 30, 100, 200, 300] {
+        let cut = folder.path().join("cut.mkv");
+        std::fs::write(&cut, &whole[..length]).unwrap();
+        let content = crate::facts::probe(&cut);
+        assert!(matches!(content, av1_media::gates::Content::Unreadable(_)), "{length}: {content:?}");
+    }
+}
+
 /// Changes one byte in the middle of the uncompressed audio track.
 fn flip_a_sample(film: &Film, bytes: &mut [u8]) {
     ffmpeg(&film.folder, "-i @/good-film.mkv -map 0:a:2 -c copy -f s16le @/samples.raw");

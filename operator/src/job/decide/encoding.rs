@@ -17,14 +17,8 @@ impl Draft<'_> {
     pub(super) fn encoding(&mut self) {
         let run = self.out.status.run;
         let name = batch_name(&self.uid(), role::ENCODE, run);
+        self.delete_jobs(|b| b.name != name);
         if self.observed.pods.iter().any(|p| p.is_live() && p.role == role::ENCODE && p.run != run) {
-            let stale = self
-                .observed
-                .batch_jobs
-                .iter()
-                .filter(|b| b.name != name && !b.deleting)
-                .map(|b| Action::Delete(b.name.clone()));
-            self.out.actions.extend(stale);
             self.set(conditions::PLACED, false, reason::IN_PROGRESS, "waits until the pod of an earlier run has ended");
             return self.look_again(5);
         }
@@ -45,8 +39,10 @@ impl Draft<'_> {
                     self.out.actions.push(Action::Delete(name));
                     self.look_again(5);
                 }
-                Some(_) => {
-                    self.set(conditions::PLACED, false, reason::IN_PROGRESS, "the pod is being made");
+                Some(batch) => {
+                    let told = batch.without_pod(self.observed.now);
+                    let message = told.unwrap_or_else(|| "the pod is being made".to_owned());
+                    self.set(conditions::PLACED, false, reason::IN_PROGRESS, message);
                     self.look_again(10);
                 }
             },
@@ -78,7 +74,10 @@ impl Draft<'_> {
         };
         self.record_pod(pod);
         if let Some(message) = unschedulable {
-            self.set(conditions::PLACED, false, reason::UNSCHEDULABLE, format!("no node takes the pod: {message}"));
+            let way_out =
+                if message.contains("Insufficient cpu") { "; lower spec.pods.cpus of the library" } else { "" };
+            let message = format!("no node takes the pod: {message}{way_out}");
+            self.set(conditions::PLACED, false, reason::UNSCHEDULABLE, message);
         } else if let Some(node) = &pod.node {
             let tail = waiting.as_ref().map(|w| format!(", but it cannot start: {w}")).unwrap_or_default();
             self.set(conditions::PLACED, true, reason::AS_EXPECTED, format!("on node {node}{tail}"));

@@ -16,7 +16,6 @@ use av1_crds::figures;
 
 impl Draft<'_> {
     pub(super) fn settling(&mut self) {
-        self.delete_jobs(|role| role != role::SETTLE);
         let Some(pending) = self.out.status.pending_settle.clone() else {
             return self.finish(
                 Phase::Failed,
@@ -25,8 +24,7 @@ impl Draft<'_> {
             );
         };
         let name = batch_name(&self.uid(), role::SETTLE, pending.run);
-        let stale = self.observed.batch_jobs.iter().filter(|b| b.role == role::SETTLE && b.name != name && !b.deleting);
-        self.out.actions.extend(stale.map(|b| Action::Delete(b.name.clone())));
+        self.delete_jobs(|b| b.name != name);
         let others = |p: &&PodFacts| p.is_live() && (p.role == role::ENCODE || p.run != pending.run);
         if self.observed.pods.iter().any(|p| others(&p)) {
             self.set(conditions::SETTLED, false, reason::IN_PROGRESS, "waits until the job's earlier pod has ended");
@@ -48,13 +46,18 @@ impl Draft<'_> {
                 PodState::Ended(ended) => self.settle_pod_ended(&pod.uid, ended, batch.is_none_or(|b| b.deleting)),
             },
             None => match (batch, pending.pod_uid) {
-                (_, Some(uid)) => self.settle_again(Some(uid), 0, "the pod that settles is gone and left no result"),
+                (_, Some(uid)) => self.settle_lost(Some(uid), "the pod that settles is gone and left no result"),
                 (None, None) => self.start_settle(),
                 (Some(batch), None) if batch.deleting => self.look_again(3),
                 (Some(batch), None) if batch.ended => {
-                    self.settle_again(None, 0, "the pod that settles is gone and left no result")
+                    self.settle_lost(None, "the pod that settles is gone and left no result")
                 }
-                (Some(_), None) => self.look_again(5),
+                (Some(batch), None) => {
+                    if let Some(why) = batch.without_pod(self.observed.now) {
+                        self.set(conditions::SETTLED, false, reason::IN_PROGRESS, why);
+                    }
+                    self.look_again(5);
+                }
             },
         }
     }
@@ -115,7 +118,7 @@ impl Draft<'_> {
         match ended.came::<SettleResult>(stopped) {
             Came::Done(result) => self.settled(&result),
             Came::Failed { failure, .. } if failure.reason == reasons::CLAIM_HELD => {
-                self.settle_again(Some(pod_uid.to_owned()), 10, &failure.message)
+                self.settle_again(None, 10, &failure.message)
             }
             // Another volume under the same name may be put right again.
             Came::Failed { failure, .. } if failure.retryable || is_of_volume(&failure.reason) => {
@@ -123,31 +126,37 @@ impl Draft<'_> {
                 self.pending(|p| p.failures = failures);
                 let pause = crate::pause::back_off(10, failures, 600);
                 self.out.events.push(EventDraft::warning(&failure.reason, "Settle", &failure.message));
+                // The volume is looked at before the claim is taken: that pod held nothing.
+                let held = (!is_of_volume(&failure.reason)).then(|| pod_uid.to_owned());
                 self.settle_again(
-                    Some(pod_uid.to_owned()),
+                    held,
                     pause,
                     &format!("{}: {}; tried again in {pause} s", failure.reason, failure.message),
                 );
             }
             Came::Failed { failure, .. } => self.finish(Phase::Failed, &failure.reason, &failure.message),
-            Came::Lost(why) => self.settle_again(Some(pod_uid.to_owned()), 0, &why),
+            Came::Lost(why) => self.settle_lost(Some(pod_uid.to_owned()), &why),
         }
     }
 
-    /// The pod ended without a verdict: the next one may take over what it held.
-    fn settle_again(&mut self, ended_pod: Option<String>, pause: i64, why: &str) {
-        /// More pods that ended without a verdict than anybody waits for; the argument must not grow without end.
-        const KEPT: usize = 200;
+    /// The pod was lost: no failure, tried again for ever.
+    fn settle_lost(&mut self, pod: Option<String>, why: &str) {
+        let lost = self.out.status.pending_settle.as_ref().map_or(0, |p| p.lost) + 1;
+        self.pending(|p| p.lost = lost);
+        self.settle_again(pod, crate::pause::back_off(2, lost, 60), why);
+    }
+
+    /// The pod ended without a verdict: the next one may take over what `held`, a pod's UID, had claimed. None is ever
+    /// dropped from that list: the claim may be the oldest's.
+    fn settle_again(&mut self, held: Option<String>, pause: i64, why: &str) {
         self.pending(|p| {
-            if let Some(uid) = ended_pod.filter(|uid| !p.ended_pods.contains(uid)) {
+            if let Some(uid) = held.filter(|uid| !p.ended_pods.contains(uid)) {
                 p.ended_pods.push(uid);
-                let surplus = p.ended_pods.len().saturating_sub(KEPT);
-                p.ended_pods.drain(..surplus);
             }
             p.run += 1;
             p.pod_uid = None;
         });
-        self.out.status.not_before = (pause > 0).then(|| self.in_seconds(pause));
+        self.out.status.not_before = Some(self.in_seconds(pause));
         self.set(conditions::SETTLED, false, reason::IN_PROGRESS, why);
         self.look_again(1);
     }

@@ -1,6 +1,6 @@
 //! The decisions about one job, from made-up observations: no cluster, no clock.
 
-use super::super::observe::{BatchFacts, ReportView};
+use super::super::observe::ReportView;
 use super::*;
 use crate::build::{NodeFacts, PodOptions};
 use crate::pods::{Ended, PodFacts, PodState};
@@ -54,7 +54,7 @@ fn encoding(run: i64) -> Observed {
 }
 
 fn batch(role: &str, run: i64) -> BatchFacts {
-    BatchFacts { name: format!("job-{role}-{run}"), role: role.into(), deleting: false, ended: false }
+    BatchFacts { name: format!("job-{role}-{run}"), role: role.into(), ..BatchFacts::default() }
 }
 
 fn pod(role: &str, run: i64, state: PodState) -> PodFacts {
@@ -181,7 +181,10 @@ fn a_running_pod_is_recorded_with_what_it_saw() {
         waiting: None,
         started: false,
     };
-    assert_eq!(reason(&decide(&o, &options()), "Placed"), "False Unschedulable");
+    let decision = decide(&o, &options());
+    assert_eq!(reason(&decision, "Placed"), "False Unschedulable");
+    let message = &crate::conditions::find(&decision.status.conditions, "Placed").unwrap().message;
+    assert!(message.contains("Insufficient cpu") && message.contains("spec.pods.cpus"), "{message}");
 }
 
 #[test]
@@ -321,7 +324,10 @@ fn a_settle_pod_that_was_lost_is_followed_by_one_that_may_take_over() {
     let decision = decide(&o, &options());
     let pending = decision.status.pending_settle.clone().unwrap();
     assert_eq!((pending.run, pending.ended_pods.clone(), pending.pod_uid), (2, vec!["settle-1".to_owned()], None));
+    assert_eq!(decision.status.not_before.as_deref(), Some("2026-01-01T00:00:02Z"), "not at once");
     o.job.status = Some(decision.status);
+    assert_eq!(names(&decide(&o, &options())), [] as [String; 0]);
+    o.now = o.now.checked_add(SignedDuration::from_secs(2)).unwrap();
     let next = decide(&o, &options());
     let Some(Action::Create(job)) = next.actions.first() else { panic!("{:?}", next.actions) };
     let text = serde_json::to_string(job).unwrap();
@@ -345,9 +351,10 @@ fn a_held_claim_or_a_full_disk_is_waited_out_for_ever_and_bad_input_ends_the_job
     let mut o = settling(json!({"failures": 50}));
     o.pods = vec![pod("settle", 1, failed(75, "ClaimHeld", true))];
     let held = decide(&o, &options());
+    let pending = held.status.pending_settle.unwrap();
     assert_eq!(
-        (held.status.phase, held.status.not_before.as_deref(), held.status.pending_settle.unwrap().run),
-        (Phase::Settling, Some("2026-01-01T00:00:10Z"), 2)
+        (held.status.phase, held.status.not_before.as_deref(), pending.run, pending.ended_pods.len()),
+        (Phase::Settling, Some("2026-01-01T00:00:10Z"), 2, 0)
     );
     o.pods = vec![pod("settle", 1, failed(1, "NoSpace", true))];
     let full = decide(&o, &options());
@@ -401,23 +408,68 @@ fn a_changed_source_is_skipped_without_a_settle_pod() {
 }
 
 #[test]
-fn a_deleted_job_lets_go_when_no_pod_of_it_lives_and_never_makes_one() {
+fn a_deleted_job_lets_go_when_no_pod_and_no_job_of_it_is_left_and_never_makes_one() {
     let deleted = |mut o: Observed| {
         o.job.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(o.now));
         o
     };
+    let told = |o: &Observed| {
+        let decision = decide(o, &options());
+        assert_eq!(decision.requeue.is_some(), !decision.released);
+        names(&decision)
+    };
     let mut o = deleted(encoding(1));
-    assert_eq!(names(&decide(&o, &options())), ["release"]);
-    o.pods = vec![pod("encode", 1, runs())];
+    assert_eq!(told(&o), ["release"]);
     o.batch_jobs = vec![batch("encode", 1)];
-    assert_eq!(names(&decide(&o, &options())), ["delete job-encode-1"]);
-    let mut o = deleted(settling(json!({})));
-    o.pods = vec![pod("settle", 1, runs())];
-    o.batch_jobs = vec![batch("settle", 1)];
-    assert_eq!(names(&decide(&o, &options())), [] as [String; 0]);
+    assert_eq!(told(&o), ["delete job-encode-1"], "its pod may come any moment");
+    o.batch_jobs[0].deleting = true;
+    assert_eq!(told(&o), [] as [String; 0]);
+    o.pods = vec![pod("encode", 1, runs())];
+    o.batch_jobs.clear();
+    assert_eq!(told(&o), [] as [String; 0]);
+    let mut o = deleted(settling(json!({"run": 2})));
+    o.pods = vec![pod("settle", 2, runs())];
+    o.batch_jobs = vec![batch("settle", 1), batch("settle", 2)];
+    assert_eq!(told(&o), ["delete job-settle-1"]);
+    o.pods[0].state = ended(0, json!(""));
+    o.batch_jobs.remove(0);
+    assert_eq!(told(&o), ["delete job-settle-2"]);
     o.namespace_terminating = true;
-    assert_eq!(names(&decide(&o, &options())), ["release"]);
-    assert_eq!(names(&decide(&deleted(settling(json!({}))), &options())), ["release"]);
+    assert_eq!(told(&o), ["release"]);
+    assert_eq!(told(&deleted(settling(json!({})))), ["release"]);
+}
+
+#[test]
+fn jobs_of_other_runs_go_while_a_run_encodes() {
+    let mut o = encoding(2);
+    o.batch_jobs = vec![batch("encode", 1), batch("encode", 2), batch("settle", 1)];
+    o.pods = vec![pod("encode", 2, runs())];
+    assert_eq!(names(&decide(&o, &options())), ["delete job-encode-1", "delete job-settle-1"]);
+}
+
+#[test]
+fn a_job_whose_pod_cannot_be_made_is_named() {
+    let later = |mut o: Observed, role: &str| {
+        o.batch_jobs = vec![BatchFacts { made: Some(o.now), ..batch(role, 1) }];
+        o.now = o.now.checked_add(SignedDuration::from_secs(31)).unwrap();
+        decide(&o, &options()).status.conditions
+    };
+    for (conditions, type_, name) in [
+        (later(encoding(1), "encode"), "Placed", "encode"),
+        (later(settling(json!({})), "settle"), "Settled", "settle"),
+    ] {
+        let message = &crate::conditions::find(&conditions, type_).unwrap().message;
+        assert!(message.contains(&format!("kubectl describe job job-{name}-1")), "{message}");
+    }
+}
+
+#[test]
+fn a_suspended_library_is_looked_at_often_and_a_suspended_job_comes_by_itself() {
+    let mut o = observed(json!({"phase": "Paused", "run": 1}));
+    o.library.as_mut().unwrap().spec.suspend = true;
+    assert_eq!(decide(&o, &options()).requeue, Some(Duration::from_secs(5)));
+    o.job.spec.suspend = true;
+    assert_eq!(decide(&o, &options()).requeue, Some(Duration::from_secs(300)));
 }
 
 #[test]

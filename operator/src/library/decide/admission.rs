@@ -1,7 +1,8 @@
 //! Whose turn is it? Looks at all jobs of the library at once. Pure.
 //!
 //! A job starts when its library is ready, a slot is free (`maxJobs` counts encodes), not too many outputs wait unsettled
-//! (`maxJobs` + 1), no other live job works on its file, there is room for its output, and its back-off is over.
+//! (`maxJobs` + 1), no other live job works on its file, there is room for its output, and its back-off is over. A job that
+//! has begun goes before those that have not; one that is suspended no more keeps its slot until it is Queued again.
 
 use av1_crds::conditions::{self, reason};
 use av1_crds::job::{EncodeJobStatus, Outcome};
@@ -39,13 +40,11 @@ pub(super) struct Limits {
 /// The turn of each job that waits, in the order of the queue.
 pub(super) fn turns<'a>(jobs: &'a [EncodeJob], limits: &Limits) -> Vec<(&'a EncodeJob, Turn)> {
     let count = |phase| jobs.iter().filter(|j| phase_of(j) == phase).count();
-    let mut encoding = count(Phase::Encoding);
+    let resumed = jobs.iter().filter(|j| phase_of(j) == Phase::Paused && may_go_on(j) && has_begun(j)).count();
+    let mut encoding = count(Phase::Encoding) + resumed;
     let settling = count(Phase::Settling);
-    let mut waiting: Vec<&EncodeJob> = jobs
-        .iter()
-        .filter(|j| phase_of(j) == Phase::Queued && j.metadata.deletion_timestamp.is_none() && !j.spec.suspend)
-        .collect();
-    waiting.sort_by_key(|j| rank_of(j));
+    let mut waiting: Vec<&EncodeJob> = jobs.iter().filter(|j| phase_of(j) == Phase::Queued && may_go_on(j)).collect();
+    waiting.sort_by_key(|j| (!has_begun(j), rank_of(j)));
     let mut out = Vec::new();
     for job in waiting {
         let turn = blocked(job, jobs, limits).unwrap_or_else(|| {
@@ -63,6 +62,14 @@ pub(super) fn turns<'a>(jobs: &'a [EncodeJob], limits: &Limits) -> Vec<(&'a Enco
         out.push((job, turn));
     }
     out
+}
+
+fn may_go_on(job: &EncodeJob) -> bool {
+    job.metadata.deletion_timestamp.is_none() && !job.spec.suspend
+}
+
+fn has_begun(job: &EncodeJob) -> bool {
+    job.status.as_ref().is_some_and(|s| s.run > 0)
 }
 
 /// What keeps this one job from starting, whoever else waits.

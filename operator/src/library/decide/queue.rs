@@ -1,6 +1,6 @@
 //! Candidates become EncodeJobs, in order, as many as the queue takes. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use av1_crds::job::{EncodeJobSpec, LibraryReference, Source};
 use av1_crds::wire::Candidate;
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 
 use super::Draft;
-use crate::build::encode_job_name;
+use crate::build::free_job_name;
 
 impl Draft<'_> {
     pub(super) fn new_jobs(&mut self) {
@@ -17,27 +17,31 @@ impl Draft<'_> {
         if observed.library.spec.suspend {
             return;
         }
+        let names = observed.jobs.iter().map(ResourceExt::name_any).collect();
         let jobs = observed
             .candidates
             .iter()
             .enumerate()
-            .map(|(place, candidate)| new_job(&observed.library, candidate, place, observed.now));
+            .map(|(place, candidate)| new_job(&observed.library, &names, candidate, place, observed.now));
         self.out.desired.new_jobs = jobs.collect();
     }
 }
 
-fn new_job(library: &MediaLibrary, candidate: &Candidate, place: usize, now: Timestamp) -> EncodeJob {
-    let (name, uid) = (library.name_any(), library.uid().unwrap_or_default());
+fn new_job(
+    library: &MediaLibrary,
+    names: &HashSet<String>,
+    candidate: &Candidate,
+    place: usize,
+    now: Timestamp,
+) -> EncodeJob {
+    let name = library.name_any();
     let spec = EncodeJobSpec {
         library_ref: LibraryReference { name: name.clone() },
         source: Source { path: candidate.path.clone() },
         settings: None,
         suspend: false,
     };
-    let mut job = EncodeJob::new(
-        &encode_job_name(&name, &uid, &candidate.path, candidate.size, candidate.modified_time_ns),
-        spec,
-    );
+    let mut job = EncodeJob::new(&free_job_name(library, candidate, names), spec);
     job.metadata.namespace = library.namespace();
     job.metadata.labels = Some(BTreeMap::from(
         [(labels::LIBRARY, name.as_str()), ("app.kubernetes.io/managed-by", labels::MANAGED_BY)]

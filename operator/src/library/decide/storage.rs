@@ -28,12 +28,15 @@ impl Draft<'_> {
         }
         let wanted = self.volume_digest();
         let known = self.out.status.storage.clone().unwrap_or_default();
-        if known.prepared_for.as_deref().is_some_and(|was| was != wanted) {
-            // Another volume, or another user: what is known is about something else.
-            self.out.status.storage = None;
+        if known.spec_digest.as_ref().or(known.prepared_for.as_ref()).is_some_and(|was| *was != wanted) {
+            // Another volume, or another user: what is known, or being found out, is about something else.
+            self.out.status.storage = Some(StorageStatus { spec_digest: Some(wanted), ..StorageStatus::default() });
             self.out.status.prepare_failures = 0;
-        } else if known.prepared_for.is_some() && known.volume_id.is_some() {
-            self.out.desired.surplus.clone_from(&self.observed.prepare_jobs);
+            self.out.desired.surplus = self.prepare_jobs();
+            return Err(self.next_run());
+        }
+        if known.prepared_for.is_some() && known.volume_id.is_some() {
+            self.out.desired.surplus = self.prepare_jobs();
             self.hold_to_node();
             self.set(
                 conditions::STORAGE_READY,
@@ -43,13 +46,19 @@ impl Draft<'_> {
             );
             return Ok(());
         }
+        self.out.status.storage.get_or_insert_default().spec_digest = Some(wanted.clone());
         self.prepare(&wanted)
+    }
+
+    fn prepare_jobs(&self) -> Vec<String> {
+        self.observed.prepare_jobs.iter().map(|job| job.name.clone()).collect()
     }
 
     /// Something says that the volume is not the one that was prepared: prepare looks again, and must find the same id.
     pub(super) fn prepare_again(&mut self, why: &str) -> Trouble {
         if let Some(storage) = self.out.status.storage.as_mut() {
-            storage.prepared_for = None;
+            let was = storage.prepared_for.take();
+            storage.spec_digest = storage.spec_digest.take().or(was);
         }
         self.out.status.prepare_runs += 1;
         let message = format!("{why}; the volume is being looked at again");
@@ -61,19 +70,16 @@ impl Draft<'_> {
         let run = self.out.status.prepare_runs;
         let uid = self.observed.library.uid().unwrap_or_default();
         let name = prepare_name(&uid, run);
-        self.out.desired.surplus = self.observed.prepare_jobs.iter().filter(|job| **job != name).cloned().collect();
+        self.out.desired.surplus = self.prepare_jobs().into_iter().filter(|job| *job != name).collect();
         let recorded = self.observed.library.status.as_ref().map_or(0, |s| s.prepare_runs);
-        if run == 0
-            || self.out.status.storage.is_none()
-                && self.observed.library.status.as_ref().is_some_and(|s| s.storage.is_some())
-        {
+        if run == 0 {
             return Err(self.next_run());
         }
         if recorded != run {
             return Err(Trouble::wait(reason::IN_PROGRESS, "the volume is being prepared"));
         }
         let pod = self.observed.prepare_pods.iter().find(|p| p.run == run && p.name.starts_with(&name)).cloned();
-        let exists = self.observed.prepare_jobs.contains(&name);
+        let batch = self.observed.prepare_jobs.iter().find(|job| job.name == name);
         match pod.map(|p| p.state) {
             Some(PodState::Live { unschedulable: Some(why), .. }) => Err(Trouble::person(
                 reason::UNSCHEDULABLE,
@@ -86,7 +92,10 @@ impl Draft<'_> {
             Some(PodState::Live { .. }) => Err(Trouble::wait(reason::IN_PROGRESS, "the volume is being prepared")),
             Some(PodState::Ended(ended)) => self.prepare_ended(&ended, wanted),
             None => {
-                if !exists {
+                if let Some(why) = batch.and_then(|job| job.without_pod(self.observed.now)) {
+                    return Err(Trouble::person(reason::PREPARE_FAILED, why));
+                }
+                if batch.is_none() {
                     self.make_prepare(run)?;
                 }
                 Err(Trouble::wait(reason::IN_PROGRESS, "the volume is being prepared"))
@@ -179,7 +188,7 @@ impl Draft<'_> {
             ..known
         });
         self.out.status.prepare_failures = 0;
-        self.out.desired.surplus.clone_from(&self.observed.prepare_jobs);
+        self.out.desired.surplus = self.prepare_jobs();
         self.set(conditions::STORAGE_READY, true, reason::AS_EXPECTED, result.message.clone());
         Ok(())
     }

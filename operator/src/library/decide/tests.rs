@@ -2,6 +2,7 @@
 
 use super::super::observe::{CatalogPod, ClaimFacts};
 use super::*;
+use crate::batch::BatchFacts;
 use crate::build::PodOptions;
 use crate::conditions::find;
 use crate::pods::{Ended, PodFacts, PodState};
@@ -48,8 +49,8 @@ fn on_claim() -> Observed {
 /// The next reconcile's view: what was decided is on record, and a Job that was to be made exists.
 fn next(mut observed: Observed, decision: &Decision) -> Observed {
     observed.library.status = Some(decision.status.clone());
-    observed.prepare_jobs.extend(decision.desired.prepare.iter().map(ResourceExt::name_any));
-    observed.prepare_jobs.retain(|job| !decision.desired.surplus.contains(job));
+    observed.prepare_jobs.extend(decision.desired.prepare.iter().map(BatchFacts::of));
+    observed.prepare_jobs.retain(|job| !decision.desired.surplus.contains(&job.name));
     observed
 }
 
@@ -189,7 +190,8 @@ fn what_is_wrong_with_a_volume_stands_in_the_condition_with_what_to_do() {
         observed(json!({"volume": {"persistentVolumeClaim": {"claimName": "media"}}, "pods": {"runAsUser": 0}}));
     let table = [
         (with(ClaimFacts::Missing), "ClaimNotFound"),
-        (with(found("Pending", "ReadWriteMany")), "ClaimNotFound"),
+        (with(found("Pending", "ReadWriteMany")), "InProgress"),
+        (with(found("Lost", "ReadWriteMany")), "ClaimNotFound"),
         (with(found("Bound", "ReadOnlyMany")), "AccessMode"),
         (with(found("Bound", "ReadWriteOncePod")), "AccessMode"),
         (with(found("Bound", "ReadWriteOnce")), "InProgress"),
@@ -240,7 +242,9 @@ fn another_volume_in_the_spec_is_prepared_from_the_start_and_another_under_the_s
     let mut o = prepared();
     o.library.spec.volume.sub_path = "series".into();
     let decision = decide(&o, &options());
-    assert_eq!((decision.status.storage.clone(), decision.status.prepare_runs), (None, 3));
+    let storage = decision.status.storage.clone().unwrap();
+    assert_eq!(storage, StorageStatus { spec_digest: storage.spec_digest.clone(), ..StorageStatus::default() });
+    assert_eq!(decision.status.prepare_runs, 3);
     let mut o = prepared();
     o.summary = SummaryView::Got(Box::new(CatalogSummary { volume_id: "v2".into(), ..summary() }));
     let decision = decide(&o, &options());
@@ -248,6 +252,34 @@ fn another_volume_in_the_spec_is_prepared_from_the_start_and_another_under_the_s
     let job = decide(&next(o, &decision), &options()).desired.prepare.unwrap();
     let text = serde_json::to_string(&job).unwrap();
     assert!(text.contains("expectedVolumeId") && text.contains("make"), "{text}");
+}
+
+#[test]
+fn a_spec_that_changes_while_the_volume_is_prepared_is_looked_at_from_the_start() {
+    let mut o = on_claim();
+    o = next(o.clone(), &decide(&o, &options()));
+    o = next(o.clone(), &decide(&o, &options()));
+    o.prepare_pods = vec![ended(1, 0, json!({"done": {"uid": 1000, "gid": 1001, "files": 3}}))];
+    o = next(o.clone(), &decide(&o, &options()));
+    assert_eq!(o.library.status.as_ref().unwrap().storage.as_ref().unwrap().run_as_user, Some(1000));
+    o.library.spec.volume.sub_path = "series".into();
+    let changed = decide(&o, &options());
+    assert_eq!((changed.status.storage.as_ref().unwrap().run_as_user, changed.status.prepare_runs), (None, 3));
+    let look = decide(&next(o, &changed), &options()).desired.prepare.unwrap();
+    assert!(serde_json::to_string(&look).unwrap().contains("series") && look.name_any() == "lib-prepare-3");
+}
+
+#[test]
+fn a_prepare_job_whose_pod_cannot_be_made_is_named() {
+    let mut o = on_claim();
+    o = next(o.clone(), &decide(&o, &options()));
+    let job = BatchFacts { name: "lib-prepare-1".into(), made: Some(o.now), ..BatchFacts::default() };
+    o.prepare_jobs = vec![job];
+    assert_eq!(ready(&decide(&o, &options())).1, "InProgress");
+    o.now = o.now.checked_add(jiff::SignedDuration::from_secs(31)).unwrap();
+    let decision = decide(&o, &options());
+    let c = find(&decision.status.conditions, conditions::DEGRADED).unwrap();
+    assert!(c.status == "True" && c.message.contains("kubectl describe job lib-prepare-1"), "{c:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::context::Options;
 type Check = fn(&Observed, &Options) -> Option<Trouble>;
 
 /// In order.
-const CHECKS: [Check; 5] = [claim_exists, claim_is_bound, access_modes, host_path, root];
+const CHECKS: [Check; 5] = [claim_exists, claim_has_its_volume, access_modes, host_path, root];
 
 /// The first thing that is wrong with the volume.
 pub(super) fn check(observed: &Observed, options: &Options) -> Option<Trouble> {
@@ -36,20 +36,12 @@ fn claim_exists(observed: &Observed, _: &Options) -> Option<Trouble> {
     }
 }
 
-fn claim_is_bound(observed: &Observed, _: &Options) -> Option<Trouble> {
+fn claim_has_its_volume(observed: &Observed, _: &Options) -> Option<Trouble> {
     match &observed.claim {
-        // A claim that waits for its first consumer is bound once the first pod is there.
+        // One that is Pending may wait for its first consumer: the scheduler says what is wrong with it, if anything is.
         ClaimFacts::Found { phase, .. } if phase == "Lost" => Some(Trouble::person(
             reason::CLAIM_NOT_FOUND,
             format!("PersistentVolumeClaim {} has lost its volume", claim_name(observed)),
-        )),
-        ClaimFacts::Found { phase, .. } if phase != "Bound" => Some(Trouble::person(
-            reason::CLAIM_NOT_FOUND,
-            format!(
-                "PersistentVolumeClaim {} is {}, not Bound: kubectl describe pvc says why",
-                claim_name(observed),
-                if phase.is_empty() { "Pending" } else { phase }
-            ),
         )),
         _ => None,
     }

@@ -123,3 +123,28 @@ pub(super) fn silent(folder: &Path, name: &str) {
     ffmpeg(folder, "-i @/video.mp4 -c copy @/silent.mkv");
     std::fs::rename(folder.join("silent.mkv"), folder.join(name)).unwrap();
 }
+
+/// `plain.mkv`, and the same video with EIA-608 captions in every picture as `captions.mkv` and `captions.mp4`.
+pub(super) fn captioned(folder: &Path) {
+    ffmpeg(folder, "-f lavfi -i testsrc2=s=320x180:r=24:d=1 -c:v libx264 -bf 0 -pix_fmt yuv420p @/plain.h264");
+    // One SEI message (ITU-T T.35, "GA94") with two pairs of caption bytes before each picture.
+    let message = [0xB5, 0, 0x31, b'G', b'A', b'9', b'4', 3, 0xC2, 0xFF, 0xFC, 0x94, 0x20, 0xFC, 0x94, 0x2C, 0xFF];
+    let mut sei = vec![0, 0, 1, 6, 4, 17];
+    sei.extend(message);
+    sei.push(0x80);
+    let video = std::fs::read(folder.join("plain.h264")).unwrap();
+    let mut captioned = Vec::new();
+    for (at, byte) in video.iter().enumerate() {
+        if let Some([0, 0, 1, kind, first, ..]) = video.get(at..)
+            && matches!(kind & 31, 1 | 5)
+            && first & 0x80 != 0
+        {
+            captioned.extend(&sei);
+        }
+        captioned.push(*byte);
+    }
+    std::fs::write(folder.join("captions.h264"), captioned).unwrap();
+    for (stream, name) in [("plain", "plain.mkv"), ("captions", "captions.mkv"), ("captions", "captions.mp4")] {
+        ffmpeg(folder, &format!("-r 24 -i @/{stream}.h264 -c copy -bsf:v setts=ts=N/24/TB @/{name}"));
+    }
+}

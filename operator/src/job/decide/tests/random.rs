@@ -49,7 +49,7 @@ impl World {
                     let name = job.name_any();
                     let role = job.metadata.labels.as_ref().unwrap()["av1.media/role"].clone();
                     if self.o.batch_jobs.iter().all(|b| b.name != name) {
-                        self.o.batch_jobs.push(BatchFacts { name, role, deleting: false, ended: false });
+                        self.o.batch_jobs.push(BatchFacts { name, role, ..BatchFacts::default() });
                     }
                 }
                 Action::Delete(name) => self.delete(&name.clone()),

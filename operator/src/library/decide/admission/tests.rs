@@ -99,3 +99,17 @@ fn a_job_in_back_off_a_suspended_one_and_one_that_is_too_large_leave_their_slot_
     let later = Limits { now: at(1_001), ..limits(1) };
     assert_eq!(told(&[back_off], &later), ["a starts"]);
 }
+
+#[test]
+fn a_half_done_film_goes_on_before_others_and_keeps_its_slot_while_it_wakes() {
+    let mut half_done = job("z", "9", 9, Phase::Paused);
+    half_done.status.as_mut().unwrap().run = 1;
+    let next = job("a", "1", 1, Phase::Queued);
+    assert_eq!(told(&[half_done.clone(), next.clone()], &limits(1)), ["a WaitingForSlot"]);
+    assert_eq!(told(&[half_done.clone(), next.clone()], &limits(2)), ["a starts"]);
+    let mut suspended = half_done.clone();
+    suspended.spec.suspend = true;
+    assert_eq!(told(&[suspended, next.clone()], &limits(1)), ["a starts"]);
+    half_done.status.as_mut().unwrap().phase = Phase::Queued;
+    assert_eq!(told(&[half_done, next], &limits(1)), ["z starts", "a WaitingForSlot"]);
+}
