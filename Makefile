@@ -53,6 +53,6 @@ bench: binaries images ## the ratios of docs/benchmarks.md; ARGS=--json for a li
 
 $(CARGO_DENY): | packages
 	@echo "cargo-deny $(CARGO_DENY_VERSION): compiling into $(CACHE)/tools (once)"
-	@CARGO_TARGET_DIR=$(CACHE)/tools/target cargo install --quiet --locked --root $(CACHE)/tools cargo-deny@$(CARGO_DENY_VERSION)
+	@CARGO_TARGET_DIR=$(CACHE)/tools/target cargo install --quiet --debug --locked --root $(CACHE)/tools cargo-deny@$(CARGO_DENY_VERSION)
 
 .PHONY: help demo demo-down cluster-up cluster-down packages binaries images generate check test bench

@@ -81,23 +81,15 @@ fn list_files(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(text.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
-/// Paths that mean nothing on another machine: the home folder unless it is `/root`, the checkout and what lies beside it.
+/// Paths that mean nothing on another machine: the home folder and the checkout, unless they are as short as `/root` or
+/// `/work`, which others have too.
 fn machine_paths(root: &Path) -> anyhow::Result<Vec<String>> {
     let root = root.canonicalize().context("resolve the checkout's path")?;
-    let mut paths: Vec<PathBuf> = std::env::var_os("HOME").map(PathBuf::from).into_iter().collect();
-    paths.retain(|path| path != Path::new("/root"));
-    match root.parent().filter(|parent| parent.parent().is_some()) {
-        Some(parent) => {
-            for entry in fs::read_dir(parent).with_context(|| format!("list {}", parent.display()))? {
-                paths.push(entry?.path());
-            }
-        }
-        None => paths.push(root),
-    }
-    Ok(paths.iter().filter_map(|path| path.to_str()).filter(|path| path.len() > 1).map(str::to_owned).collect())
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let paths = home.into_iter().chain([root]).filter(|path| path.components().count() > 2);
+    Ok(paths.filter_map(|path| path.to_str().map(str::to_owned)).collect())
 }
 
-/// What is wrong with one file.
 fn judge(name: &str, text: &str, machine: &[String]) -> Vec<String> {
     let mut findings = Vec::new();
     let is_rust = name.ends_with(".rs");
