@@ -101,8 +101,8 @@ cgroup_roots() {
 # the user's own kubectl and helm left out.
 cluster_processes() {
   local exe pid
-  { find /proc/[0-9]*/exe -maxdepth 0 \( -lname "$CACHE/bin/*/kubernetes*" -o -lname "$CACHE/bin/*/coredns*" \
-    -o -lname "$CACHE/bin/*/containerd*" \) 2>/dev/null || true; } | while read -r exe; do
+  { find /proc/[0-9]*/exe -maxdepth 0 \( -lname "*/av1-operator/bin/*/kubernetes*" -o -lname "*/av1-operator/bin/*/coredns*" \
+    -o -lname "*/av1-operator/bin/*/containerd*" \) 2>/dev/null || true; } | while read -r exe; do
     pid=${exe#/proc/} pid=${pid%/exe}
     if grep -qF -- "$STATE/" "/proc/$pid/cmdline" 2>/dev/null; then
       { echo "$pid $(tr '\0' ' ' <"/proc/$pid/cmdline")"; } 2>/dev/null || true
