@@ -48,7 +48,8 @@ check: packages $(CARGO_DENY) ## fmt, clippy, licences, chart, generated files, 
 test: ## the gate: checks, unit tests, faults, real media, end to end on the cluster
 	@tests/run-all
 
-bench: binaries images ## the ratios of docs/benchmarks.md; ARGS=--json for a list of objects
+bench: ## the ratios of docs/benchmarks.md; ARGS=--json for a list of objects
+	@$(MAKE) images >&2
 	@tests/bench/run $(ARGS)
 
 $(CARGO_DENY): | packages
