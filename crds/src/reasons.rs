@@ -38,6 +38,8 @@ reasons! {
     SKIPPED_BEFORE = "SkippedBefore", Final;
     /// The file is the result of one of our encodes.
     ALREADY_DONE = "AlreadyDone", Final;
+    /// The user had the original brought back.
+    RESTORED_BY_USER = "RestoredByUser", Final;
     /// The file belongs to another user, so that it could not be put back as it was.
     OTHER_OWNER = "OtherOwner", Final;
     /// ffprobe cannot read the file.
@@ -91,6 +93,14 @@ reasons! {
     ENCODED = "Encoded", Final;
     /// The output is not small enough to be worth it.
     NOT_SMALLER = "NotSmaller", Final;
+    /// The wanted file was brought back to its name.
+    RESTORED = "Restored", Final;
+    /// The wanted file is not in the trash any more, or never was.
+    NOT_IN_TRASH = "NotInTrash", Final;
+    /// The file at the name is neither of the two that a restore swaps: it was changed after it was replaced.
+    CHANGED_SINCE = "ChangedSince", Final;
+    /// The name that a file would get is taken by another one.
+    TARGET_EXISTS = "TargetExists", Final;
     /// The source changed while it was being encoded; looked at again at the next scan.
     SOURCE_CHANGED = "SourceChanged", Temporary;
     /// At least one check of the output failed; the source is untouched.

@@ -9,6 +9,7 @@
 //! | `GET /v1/file?path=PATH` | [`FileVerdict`], or 404 |
 //! | `GET /v1/reports/{job uid}/{run}` | the bytes of `report.json`, or 404 |
 //! | `GET /v1/receipts?path=PATH` | the bytes of the path's receipts, or 404 |
+//! | `GET /v1/leftovers?limit=N` | [`Leftovers`], what a purge could be given |
 //! | `GET /metrics` | Prometheus text |
 
 use std::collections::BTreeMap;
@@ -139,4 +140,30 @@ pub struct FilePage {
     pub next: Option<String>,
     /// Whether the first walk has ended.
     pub complete: bool,
+}
+
+/// A file in the trash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrashItem {
+    /// Path in the trash, below the library's root.
+    pub trash: String,
+    /// Path that the file was at.
+    pub path: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Until when it is kept, RFC 3339.
+    pub until: String,
+}
+
+/// What lies in `.av1` that may not be needed any more. Which work folders belong to living jobs the catalog cannot know.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Leftovers {
+    /// Files in the trash whose time is past by the catalog's clock, the oldest first.
+    pub due: Vec<TrashItem>,
+    /// When the time of the next one is past, RFC 3339.
+    pub next_due: Option<String>,
+    /// UIDs of jobs that have a work folder.
+    pub work: Vec<String>,
 }

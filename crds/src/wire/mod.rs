@@ -4,11 +4,13 @@
 mod catalog;
 mod encode;
 mod prepare;
+mod restore;
 mod settle;
 
 pub use catalog::*;
 pub use encode::*;
 pub use prepare::*;
+pub use restore::*;
 pub use settle::*;
 
 use schemars::JsonSchema;
