@@ -250,6 +250,9 @@ pub struct PendingSettle {
     /// File name of the output in the run's folder, of an encoded file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_name: Option<String>,
+    /// Path below the library's root that the output is to have, when that is not the source's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_target: Option<String>,
     /// Number of the current settle Job; only rises.
     pub run: i64,
     /// Settle pods that failed, for the back-off.

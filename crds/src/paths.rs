@@ -39,3 +39,30 @@ pub const REPORT_FILE: &str = "report.json";
 pub const SKIP_SUFFIX: &str = ".av1skip";
 /// Suffix of the sidecar that says why a file was not encoded: `NAME.EXT.why.txt`.
 pub const WHY_SUFFIX: &str = ".why.txt";
+
+/// The path of the replacement of `path` when its container changes: beside it, under its name with another extension. None
+/// where the name has no extension.
+#[must_use]
+pub fn in_other_container(path: &str, extension: &str) -> Option<String> {
+    let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
+    let (stem, old) = name.rsplit_once('.')?;
+    if stem.is_empty() || old.is_empty() {
+        return None;
+    }
+    Some(if folder.is_empty() { format!("{stem}.{extension}") } else { format!("{folder}/{stem}.{extension}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replacement_in_another_container_lies_beside_its_source() {
+        let at = |path| in_other_container(path, "mkv");
+        assert_eq!(at("Films/Heat (1995)/Heat.1995.avi").as_deref(), Some("Films/Heat (1995)/Heat.1995.mkv"));
+        assert_eq!(at("a.ts").as_deref(), Some("a.mkv"));
+        for nameless in ["Films.x/heat", "a/.avi", "a/b."] {
+            assert_eq!(at(nameless), None, "{nameless}");
+        }
+    }
+}

@@ -241,6 +241,10 @@ pub struct OutputFile {
     pub size: u64,
     /// SHA-256 in hexadecimal.
     pub sha256: String,
+    /// Path below the library's root that it is to have, when that is not the source's: of a file whose container changes.
+    /// Nothing but [`crate::paths::in_other_container`] of the source's path: whoever acts on it checks that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
 }
 
 /// Result of an encode pod.

@@ -49,7 +49,7 @@ impl Run<'_> {
             });
         }
         let sha256 = hash(&output).map_err(io)?;
-        self.output = Some(OutputFile { name, size, sha256 });
+        self.output = Some(OutputFile { name, size, sha256, target: None });
         Ok(())
     }
 

@@ -67,7 +67,7 @@ fn settle() -> k8s_openapi::api::batch::v1::Job {
         verdict: EncodeVerdict::Encoded,
         reason: "Encoded".into(),
         message: "smaller".into(),
-        output: Some(OutputFile { name: "out.mkv".into(), size: 5, sha256: "aa".into() }),
+        output: Some(OutputFile { name: "out.mkv".into(), size: 5, sha256: "aa".into(), target: None }),
         report_sha256: Some("bb".into()),
         size_gate: None,
         settings: settings(),

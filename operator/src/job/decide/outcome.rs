@@ -125,6 +125,7 @@ impl Draft<'_> {
             verdict: format!("{verdict:?}"),
             encode_run: if result.is_some() { status.run } else { status.work_run.unwrap_or(status.run) },
             output_name: output.map(|o| o.name.clone()),
+            output_target: output.and_then(|o| o.target.clone()),
             output_size: output.and_then(|o| i64::try_from(o.size).ok()),
             output_sha256: output.map(|o| o.sha256.clone()),
             report_sha256: result.and_then(|r| r.report_sha256.clone()),

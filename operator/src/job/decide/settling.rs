@@ -170,7 +170,7 @@ impl Draft<'_> {
                 let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
                 let saved = whole(result.bytes_before) - whole(result.bytes_after);
                 self.out.status.result = Some(JobResult {
-                    path: self.observed.job.spec.source.path.clone(),
+                    path: pending.output_target.unwrap_or_else(|| self.observed.job.spec.source.path.clone()),
                     sha256: pending.output_sha256.unwrap_or_default(),
                     bytes_saved: saved,
                     original: result.original.clone().unwrap_or_default(),
@@ -216,5 +216,6 @@ fn output_of(pending: &PendingSettle) -> Option<OutputFile> {
         name: pending.output_name.clone()?,
         size: u64::try_from(pending.output_size?).ok()?,
         sha256: pending.output_sha256.clone()?,
+        target: pending.output_target.clone(),
     })
 }

@@ -216,6 +216,34 @@ fn an_encoded_file_is_settled_only_with_the_report_that_was_announced() {
 }
 
 #[test]
+fn the_new_name_of_an_output_goes_on_to_the_settle_pod_and_into_the_result() {
+    let mut o = encoding(1);
+    o.batch_jobs = vec![batch("encode", 1)];
+    let mut result = encode_result("Encoded", "Encoded");
+    result["done"]["output"]["target"] = json!("a/b.mkv");
+    result["done"]["reportSha256"] = json!("bb");
+    o.pods = vec![pod("encode", 1, ended(0, result))];
+    o.report = report();
+    let decision = decide(&o, &options());
+    assert_eq!(decision.status.pending_settle.unwrap().output_target.as_deref(), Some("a/b.mkv"));
+    let mut o = settling(json!({"outputTarget": "a/b.mkv"}));
+    let made = decide(&o, &options()).actions;
+    assert!(
+        matches!(made.as_slice(), [Action::Create(job)] if serde_json::to_string(job).unwrap().contains("a/b.mkv")),
+        "{made:?}"
+    );
+    o.pods = vec![pod(
+        "settle",
+        1,
+        ended(
+            0,
+            json!({"done": {"verdict": "Replaced", "message": "m", "receipt": "r", "bytesBefore": 100, "bytesAfter": 40}}),
+        ),
+    )];
+    assert_eq!(decide(&o, &options()).status.result.unwrap().path, "a/b.mkv");
+}
+
+#[test]
 fn a_message_of_another_pod_than_the_recorded_one_is_not_believed() {
     let mut o = observed(json!({"phase": "Encoding", "run": 1, "podUid": "the-real-one"}));
     o.batch_jobs = vec![batch("encode", 1)];
