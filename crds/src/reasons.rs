@@ -101,6 +101,8 @@ reasons! {
     CHANGED_SINCE = "ChangedSince", Final;
     /// The name that a file would get is taken by another one.
     TARGET_EXISTS = "TargetExists", Final;
+    /// The user cancelled the encode of this file.
+    CANCELLED_BY_USER = "CancelledByUser", Final;
     /// The source changed while it was being encoded; looked at again at the next scan.
     SOURCE_CHANGED = "SourceChanged", Temporary;
     /// At least one check of the output failed; the source is untouched.
@@ -130,6 +132,21 @@ reasons! {
     /// `failurePolicy.maxAttempts` was reached.
     TOO_MANY_FAILURES = "TooManyFailures", Final;
 }
+
+/// Gates that `spec.force` of an EncodeJob never passes over: five that protect the file, and those without which there would be
+/// nothing to encode or which have a setting of their own. The CRD's rule names the same.
+pub const NEVER_FORCED: [&str; 10] = [
+    NOT_REGULAR,
+    NOT_STABLE,
+    OTHER_OWNER,
+    CANNOT_DECODE,
+    UNSUPPORTED_STREAM,
+    UNREPRESENTABLE_NAME,
+    UNREADABLE,
+    NO_VIDEO,
+    CONTAINER_CHANGE,
+    DOLBY_VISION,
+];
 
 /// How long a verdict with `reason` stands; unknown reasons are temporary, so that nothing is given up by mistake.
 #[must_use]

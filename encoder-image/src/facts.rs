@@ -278,7 +278,7 @@ mod tests {
         let none = SettingsSections::default();
         let mut scan = ScanRules::resolve(None).unwrap();
         scan.min_size = 4;
-        Rules { scan, settings: Settings::resolve(&none, &none).unwrap() }
+        Rules::new(scan, Settings::resolve(&none, &none).unwrap())
     }
 
     fn library() -> (tempfile::TempDir, Root) {

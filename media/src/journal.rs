@@ -151,6 +151,7 @@ mod tests {
             report_sha256: None,
             size_gate: None,
             settings: Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap(),
+            force: vec![],
             swap: SwapMethod::Link,
             takeover_from: vec![],
         };

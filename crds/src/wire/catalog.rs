@@ -57,6 +57,10 @@ pub struct CatalogSummary {
     pub scan_finished_at: Option<String>,
     /// How long it took, in milliseconds.
     pub scan_millis: u64,
+    /// Originals in the trash that are past their time.
+    pub due_in_trash: u64,
+    /// Work folders in which no run began for ten minutes, whosever they are.
+    pub work_folders: u64,
     /// Why the catalog can't do its work, when it can't (another tree under the path, no right to read).
     pub problem: Option<String>,
 }
@@ -164,6 +168,6 @@ pub struct Leftovers {
     pub due: Vec<TrashItem>,
     /// When the time of the next one is past, RFC 3339.
     pub next_due: Option<String>,
-    /// UIDs of jobs that have a work folder.
+    /// UIDs of jobs that have a work folder in which no run began for ten minutes.
     pub work: Vec<String>,
 }

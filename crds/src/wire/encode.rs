@@ -30,6 +30,12 @@ pub struct EncodeTask {
     pub scan: ScanRules,
     /// Encoder processes at once; 0 takes it from the plan.
     pub workers: u32,
+    /// Gates that the user wants passed over, by reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub force: Vec<String>,
+    /// Whether the user asked for the file again: what was decided or marked by us before does not stop it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
     /// The latest earlier run of this job whose pod has ended; the init container takes its work folder over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub take_over_run: Option<i64>,

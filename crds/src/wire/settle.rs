@@ -37,6 +37,9 @@ pub struct SettleTask {
     pub size_gate: Option<SizeGateResult>,
     /// Effective settings.
     pub settings: Settings,
+    /// Gates that the user wants passed over, by reason: with `SkipMarker` the user's markers do not keep the file as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub force: Vec<String>,
     /// How files are swapped in on this volume.
     pub swap: SwapMethod,
     /// UIDs of pods that were seen to end; a claim that one of them left is taken over.

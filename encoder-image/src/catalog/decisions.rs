@@ -1,18 +1,18 @@
-//! What was decided before, read from the receipts on the volume, and what lies in the trash.
+//! What was decided before, read from the receipts on the volume.
 //!
-//! May: read `.av1/state/receipts` and `.av1/trash`. Must never: write.
+//! May: read `.av1/state/receipts`. Must never: write.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use av1_crds::paths::{AV1_DIR, RECEIPTS_DIR, TRASH_DIR};
+use av1_crds::paths::{AV1_DIR, RECEIPTS_DIR};
 use av1_crds::wire::EncodeVerdict;
 use av1_media::gates::Decision;
 use av1_media::receipt::{MAX_RECEIPTS_JSON, Receipts};
-use rustix::fs::{FileType, Stat};
+use rustix::fs::Stat;
 
 use super::tree::hash;
 use crate::beneath::{Folder, Root};
@@ -125,28 +125,6 @@ impl Decisions {
             list.sort_by(|a, b| (&b.at, &b.path).cmp(&(&a.at, &a.path)));
         }
     }
-}
-
-/// Bytes of all regular files in the trash; what cannot be read counts nothing.
-pub(super) fn bytes_in_trash(root: &Root) -> u64 {
-    let mut bytes = 0;
-    let mut waiting: Vec<PathBuf> = vec![Path::new(AV1_DIR).join(TRASH_DIR)];
-    while let Some(path) = waiting.pop() {
-        let Ok(folder) = root.open_folder(&path) else {
-            continue;
-        };
-        for name in folder.names().unwrap_or_default() {
-            let Ok(Some(stat)) = folder.stat(&name) else {
-                continue;
-            };
-            match FileType::from_raw_mode(stat.st_mode) {
-                FileType::Directory => waiting.push(path.join(name)),
-                FileType::RegularFile => bytes += u64::try_from(stat.st_size).unwrap_or_default(),
-                _ => {}
-            }
-        }
-    }
-    bytes
 }
 
 fn read(folder: &Folder, name: &OsString) -> Result<Vec<Arc<Decision>>, Box<dyn std::error::Error>> {

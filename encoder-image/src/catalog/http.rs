@@ -33,6 +33,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/file", get(file))
         .route("/v1/reports/{uid}/{run}", get(report))
         .route("/v1/receipts", get(receipts))
+        .route("/v1/leftovers", get(leftovers))
         .route("/metrics", get(metrics))
         .with_state(shared)
 }
@@ -99,6 +100,10 @@ async fn report(State(shared): State<Arc<Shared>>, UrlPath((uid, run)): UrlPath<
 
 async fn receipts(State(shared): State<Arc<Shared>>, Query(OnePath { path }): Query<OnePath>) -> Response {
     serve(shared, Path::new(RECEIPTS_DIR).join(file_name(&path)), MAX_RECEIPTS_JSON).await
+}
+
+async fn leftovers(State(shared): State<Arc<Shared>>, Query(window): Query<Window>) -> Response {
+    Json(shared.catalog().leftovers(window.limit.unwrap_or(DEFAULT_PAGE))).into_response()
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {

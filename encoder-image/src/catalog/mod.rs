@@ -6,6 +6,7 @@
 mod decisions;
 mod http;
 mod index;
+mod leftovers;
 mod metrics;
 mod scan;
 mod state;

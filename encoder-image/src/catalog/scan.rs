@@ -13,8 +13,9 @@ use av1_media::gates::{Content, EarlierLook, Rules, Selection, Verdict, judge};
 use rustix::fs::statvfs;
 
 use super::Shared;
-use super::decisions::{Decisions, bytes_in_trash};
+use super::decisions::Decisions;
 use super::index::{self, Header, IndexError};
+use super::leftovers::Trash;
 use super::state::{Entry, Key};
 use super::tree::{self, Found, Step, hash};
 use crate::beneath::Root;
@@ -56,6 +57,7 @@ struct Scanner<'a> {
     rules: Rules,
     header: Header,
     decisions: Decisions,
+    trash: Trash,
     /// Number of the running scan.
     scan: u64,
     /// Files that are looked at again before the next scan, by when.
@@ -73,9 +75,10 @@ impl<'a> Scanner<'a> {
     fn new(shared: &'a Shared) -> Self {
         Self {
             shared,
-            rules: Rules { scan: shared.task.scan.clone(), settings: shared.task.settings.clone() },
+            rules: Rules::new(shared.task.scan.clone(), shared.task.settings.clone()),
             header: Header::new(&shared.task),
             decisions: Decisions::default(),
+            trash: Trash::default(),
             scan: 0,
             due: BTreeMap::new(),
             due_at: HashMap::new(),
@@ -270,13 +273,13 @@ impl<'a> Scanner<'a> {
         self.dirty |= before != catalog.entries.len();
     }
 
-    fn record_volume(&self, root: &Root) {
+    fn record_volume(&mut self, root: &Root) {
         let replaced = self.decisions.replaced();
-        let in_trash = bytes_in_trash(root);
+        self.trash.refresh(root);
         let space = statvfs(root.path());
         let mut catalog = self.shared.catalog_mut();
-        (catalog.replaced_before, catalog.replaced_after, catalog.in_trash) =
-            (replaced.before, replaced.after, in_trash);
+        (catalog.replaced_before, catalog.replaced_after) = (replaced.before, replaced.after);
+        catalog.trash.clone_from(&self.trash);
         if let Ok(space) = space {
             (catalog.free_bytes, catalog.total_bytes) =
                 (space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize);

@@ -8,9 +8,12 @@ use std::collections::BTreeMap;
 
 use av1_crds::library::{ByteCounts, FileCounts, ScanOrder};
 use av1_crds::reasons::{self, Standing};
-use av1_crds::wire::{Candidate, CandidatePage, CatalogSummary, FilePage, FileState, FileVerdict};
+use av1_crds::wire::{Candidate, CandidatePage, CatalogSummary, FilePage, FileState, FileVerdict, Leftovers};
 use av1_media::gates::{Facts, Verdict};
 use serde::{Deserialize, Serialize};
+
+use super::leftovers::Trash;
+use crate::role::now;
 
 /// Most items of a page.
 pub(super) const MAX_PAGE: usize = 1_000;
@@ -114,7 +117,7 @@ pub(super) struct Catalog {
     pub(super) scan_millis: u64,
     pub(super) replaced_before: u64,
     pub(super) replaced_after: u64,
-    pub(super) in_trash: u64,
+    pub(super) trash: Trash,
     pub(super) free_bytes: u64,
     pub(super) total_bytes: u64,
     /// Calls of ffprobe since the process started.
@@ -158,7 +161,7 @@ impl Catalog {
                 replaced_before: signed(self.replaced_before),
                 replaced_after: signed(self.replaced_after),
                 freed: signed(self.replaced_before) - signed(self.replaced_after),
-                in_trash: signed(self.in_trash),
+                in_trash: signed(self.trash.bytes),
             },
             free_bytes: self.free_bytes,
             total_bytes: self.total_bytes,
@@ -166,6 +169,8 @@ impl Catalog {
             scan_finished_at: self.scan_finished_at.clone(),
             scan_millis: self.scan_millis,
             problem: self.problem.clone(),
+            due_in_trash: self.trash.due(now()).len() as u64,
+            work_folders: self.trash.idle(now()).len() as u64,
         }
     }
 
@@ -212,6 +217,11 @@ impl Catalog {
 
     pub(super) fn file(&self, path: &str) -> Option<FileVerdict> {
         self.shown_from(path).next().filter(|(key, _)| key.path == path).map(|(key, entry)| entry.verdict(&key.path))
+    }
+
+    /// What waits to be removed from the volume.
+    pub(super) fn leftovers(&self, limit: usize) -> Leftovers {
+        if self.right_volume { self.trash.page(now(), limit.clamp(1, MAX_PAGE)) } else { Leftovers::default() }
     }
 
     /// Entries, as long as they are about the right volume.

@@ -49,7 +49,11 @@ impl Source {
         if let Ok(identity) = &first {
             seen(identity);
         }
-        let rules = Rules { scan: task.scan.clone(), settings: task.settings.clone() };
+        let rules = Rules {
+            forced: task.force.clone(),
+            again: task.again,
+            ..Rules::new(task.scan.clone(), task.settings.clone())
+        };
         let facts = facts::gather(&root, rel, &rules, Known::default()).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Ended::skipped(reasons::NOT_FOUND, "the file is not there any more"),
             _ => Ended::retry(reasons::IO_ERROR, format!("the file cannot be looked at: {e}")),
@@ -153,7 +157,7 @@ mod tests {
             identity: facts::identity(&root, "a/x.mkv").unwrap(),
             root,
             rel: "a/x.mkv".to_owned(),
-            rules: Rules { scan, settings: Settings::resolve(&none, &none).unwrap() },
+            rules: Rules::new(scan, Settings::resolve(&none, &none).unwrap()),
             path,
             probe: Probe { format: Format::default(), streams: Vec::new(), chapters: Vec::new() },
             video: Stream::default(),

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::path::Path;
 
+use av1_crds::reasons;
 use av1_crds::wire::{FileIdentity, OutputFile, SettleTask};
 use av1_media::identity::{Comparison, compare, same_content};
 use av1_media::journal::{Journal, Record, Swap};
@@ -94,6 +95,7 @@ fn prepare(
     })?;
     let planned = plan(place, trash, task, original, output, not_kept).and_then(|swap| {
         let marker = users_marker(root, Path::new(&task.path)).doing(|| "looking for the user's markers".to_owned())?;
+        let marker = marker.filter(|_| !task.force.iter().any(|reason| reason == reasons::SKIP_MARKER));
         Ok(match (swap, marker) {
             (Some(swap), None) => Ok(swap),
             (_, Some(marker)) => Err(Outcome::Marked(marker)),

@@ -82,6 +82,7 @@ pub(super) fn decided_before(facts: &Facts, rules: &Rules) -> Option<Verdict> {
     // A copy elsewhere of a file that was replaced is a file of its own.
     let newest = decisions
         .iter()
+        .filter(|_| !rules.again)
         .filter(|decision| same_content(&decision.source, identity))
         .find(|decision| decision.verdict != EncodeVerdict::Encoded || decision.path == facts.path)?;
     let same_settings = || newest.settings_digest == settings_digest(&rules.settings);
@@ -108,7 +109,9 @@ pub(super) fn decided_before(facts: &Facts, rules: &Rules) -> Option<Verdict> {
                 reasons::UNREADABLE => FileState::Unreadable,
                 _ => FileState::Skipped,
             };
-            (stands && same_settings()).then(|| Verdict::new(state, &newest.reason, told))
+            // What the user wished does not change with the settings.
+            let wished = newest.reason == reasons::CANCELLED_BY_USER;
+            (stands && (wished || same_settings())).then(|| Verdict::new(state, &newest.reason, told))
         }
     }
 }

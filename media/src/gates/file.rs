@@ -29,11 +29,11 @@ pub(super) fn users_marker(facts: &Facts, _: &Rules) -> Option<Verdict> {
 }
 
 /// A marker that we wrote about this very file.
-pub(super) fn our_marker(facts: &Facts, _: &Rules) -> Option<Verdict> {
+pub(super) fn our_marker(facts: &Facts, rules: &Rules) -> Option<Verdict> {
     let (Some(marker @ Marker::Ours(own)), Some(identity)) = (&facts.marker, &facts.identity) else {
         return None;
     };
-    if !marker.covers(identity) {
+    if rules.again || !marker.covers(identity) {
         return None;
     }
     let advice = format!(

@@ -34,6 +34,23 @@ pub struct Rules {
     pub scan: ScanRules,
     /// Effective settings.
     pub settings: Settings,
+    /// Gates that the user wants passed over, by reason; never those of [`reasons::NEVER_FORCED`].
+    pub forced: Vec<String>,
+    /// Whether the user asked for the file again: what we decided or marked before does not stop it.
+    pub again: bool,
+}
+
+impl Rules {
+    /// Rules without anything forced.
+    #[must_use]
+    pub fn new(scan: ScanRules, settings: Settings) -> Self {
+        Self { scan, settings, forced: Vec::new(), again: false }
+    }
+
+    /// Whether a gate that stops a file for this reason is passed over.
+    fn passes_over(&self, reason: &str) -> bool {
+        !reasons::NEVER_FORCED.contains(&reason) && self.forced.iter().any(|forced| forced == reason)
+    }
 }
 
 /// What is known of one file. A field that is `None` is unknown, and gates that need it pass.
@@ -219,10 +236,10 @@ pub const CHAIN: &[Gate] = &[
     content::cannot_decode,
 ];
 
-/// The first gate that stops the file, if any does.
+/// The first gate that stops the file and is not passed over, if any does.
 #[must_use]
 pub fn stopped(facts: &Facts, rules: &Rules) -> Option<Verdict> {
-    CHAIN.iter().find_map(|gate| gate(facts, rules))
+    CHAIN.iter().find_map(|gate| gate(facts, rules).filter(|verdict| !rules.passes_over(&verdict.reason)))
 }
 
 /// The verdict: of the first gate that stops the file, or that it is worth encoding.

@@ -15,7 +15,7 @@ const SIZE: u64 = 3 << 30;
 
 fn rules() -> Rules {
     let none = SettingsSections::default();
-    Rules { scan: ScanRules::resolve(None).unwrap(), settings: Settings::resolve(&none, &none).unwrap() }
+    Rules::new(ScanRules::resolve(None).unwrap(), Settings::resolve(&none, &none).unwrap())
 }
 
 fn identity() -> FileIdentity {
@@ -396,4 +396,41 @@ fn the_fingerprint_is_wanted_only_when_a_marker_or_a_decision_is_about_a_file_of
     let own = |size| Some(Marker::Ours(OwnMarker::new("x", &FileIdentity { size, ..identity() }, "", "", "")));
     assert!(Facts { marker: own(SIZE), ..unknown.clone() }.wants_fingerprint());
     assert!(!Facts { marker: own(1), ..unknown }.wants_fingerprint());
+}
+
+#[test]
+fn a_forced_gate_is_passed_over_and_one_that_protects_the_file_never() {
+    let small = Facts { attributes: Some(Attributes { size: 1, ..attributes() }), ..film() };
+    let forced = |reasons: &[&str]| Rules { forced: reasons.iter().map(|&r| r.to_owned()).collect(), ..rules() };
+    assert_eq!(judge(&small, &forced(&[reasons::TOO_SMALL])).reason, reasons::ELIGIBLE);
+    assert_eq!(judge(&small, &forced(&[reasons::HARD_LINKED])).reason, reasons::TOO_SMALL);
+    let linked = Facts { attributes: Some(Attributes { size: 1, links: 2, ..attributes() }), ..film() };
+    assert_eq!(
+        judge(&linked, &forced(&[reasons::TOO_SMALL])).reason,
+        reasons::HARD_LINKED,
+        "the next gate still stops it"
+    );
+    let marked = Facts { marker: Some(Marker::Users), ..film() };
+    assert_eq!(judge(&marked, &forced(&[reasons::SKIP_MARKER])).reason, reasons::ELIGIBLE);
+    let foreign = Facts { process_uid: Some(0), ..film() };
+    assert_eq!(judge(&foreign, &forced(&reasons::NEVER_FORCED)).reason, reasons::OTHER_OWNER);
+}
+
+#[test]
+fn asking_again_lifts_what_we_decided_and_marked_and_nothing_of_the_users() {
+    let again = Rules { again: true, ..rules() };
+    let own = OwnMarker::new("x", &identity(), reasons::NOT_SMALLER, "", "");
+    let marked = Facts { marker: Some(Marker::Ours(own)), ..decided(decision(EncodeVerdict::Rejected, "")) };
+    assert_eq!(reason(&marked), reasons::ALREADY_REJECTED);
+    assert_eq!(judge(&marked, &again).reason, reasons::ELIGIBLE);
+    assert_eq!(judge(&Facts { marker: Some(Marker::Users), ..film() }, &again).reason, reasons::SKIP_MARKER);
+}
+
+#[test]
+fn a_cancelled_encode_stands_under_any_settings_until_it_is_asked_for_again() {
+    let cancelled = decided(decision(EncodeVerdict::Skipped, reasons::CANCELLED_BY_USER));
+    let mut other = rules();
+    other.settings.max_percent = 50;
+    assert_eq!(judge(&cancelled, &other).reason, reasons::CANCELLED_BY_USER);
+    assert_eq!(judge(&cancelled, &Rules { again: true, ..other }).reason, reasons::ELIGIBLE);
 }

@@ -52,6 +52,8 @@ fn encode() -> k8s_openapi::api::batch::v1::Job {
         settings: settings(),
         scan: ScanRules::resolve(None).unwrap(),
         workers: 0,
+        force: Vec::new(),
+        again: false,
         take_over_run: Some(1),
     };
     encode_job(&library(), &job(), &task, USER, PodSize { cpus: 4, memory_mib: 4096 }, &options()).unwrap()
@@ -71,6 +73,7 @@ fn settle() -> k8s_openapi::api::batch::v1::Job {
         report_sha256: Some("bb".into()),
         size_gate: None,
         settings: settings(),
+        force: Vec::new(),
         swap: SwapMethod::Exchange,
         takeover_from: vec!["pod".into()],
     };

@@ -210,6 +210,8 @@ fn encode_batch_job(
         settings,
         scan: ScanRules::resolve(library.spec.scan.as_ref()).map_err(|e| invalid(&e))?,
         workers: pods.workers.unwrap_or(0),
+        force: Vec::new(),
+        again: false,
         take_over_run: status.work_run.filter(|earlier| *earlier < run),
     };
     encode_job(library, job, &task, user, size, &options.pods).map_err(|e| invalid(&e))

@@ -108,6 +108,7 @@ impl Draft<'_> {
             report_sha256: pending.report_sha256.clone(),
             size_gate: status.size_gate.clone(),
             settings: status.settings.clone().ok_or("status.settings is gone")?,
+            force: Vec::new(),
             swap,
             takeover_from: pending.ended_pods.clone(),
         };
