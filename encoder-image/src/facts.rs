@@ -3,6 +3,9 @@
 //!
 //! May: read the library, run ffprobe. Must never: write anything, or leave the root.
 
+#[cfg(test)]
+mod hostile;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -13,6 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use av1_crds::paths::SKIP_SUFFIX;
 use av1_crds::wire::FileIdentity;
+use av1_media::command::Command;
 use av1_media::gates::{
     Attributes, Content, Decision, EarlierLook, Facts, FileKind, Rules, UNFINISHED_SUFFIXES, stopped,
 };
@@ -149,8 +153,12 @@ pub(crate) fn users_marker(root: &Root, path: &Path) -> io::Result<Option<String
 
 /// What ffprobe says of the file at the absolute `path`.
 pub(crate) fn probe(path: &Path) -> Content {
+    ask(&ffprobe(path), path)
+}
+
+fn ask(command: &Command, path: &Path) -> Content {
     let limits = Limits { wall: Duration::from_secs(PROBE_SECONDS), stdout: MAX_JSON };
-    match capture(&ffprobe(path), &limits) {
+    match capture(command, &limits) {
         Ok(captured) => match Probe::parse(&captured.stdout) {
             Ok(probe) => Content::Read(Box::new(probe)),
             Err(e) => Content::Unreadable(e.to_string()),
@@ -165,7 +173,9 @@ pub(crate) fn probe(path: &Path) -> Content {
         {
             Content::Unreadable(complaint(&stderr_tail, path).unwrap_or(stderr_tail))
         }
-        Err(e @ SuperviseError::TooMuchOutput { .. }) => Content::Unreadable(e.to_string()),
+        Err(e @ (SuperviseError::TooMuchOutput { .. } | SuperviseError::OutOfBounds { .. })) => {
+            Content::Unreadable(e.to_string())
+        }
         Err(e) => Content::NotProbed(e.to_string()),
     }
 }

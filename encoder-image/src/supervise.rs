@@ -1,7 +1,9 @@
-//! The one module that starts programs. Each runs in its own process group that is killed as a whole, with no stdin, with
-//! its stderr cut to the last kilobytes, and within a time limit.
+//! The one module that starts programs. Each runs in its own process group that is killed as a whole, with no stdin, without
+//! a way to the network ([`confine`]), with its stderr cut to the last kilobytes, and within a time limit.
 //!
 //! May: run programs, send them signals, read `/proc` of their group. Must never: know what the programs are for.
+
+mod confine;
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -12,15 +14,17 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use av1_media::command::Command;
+use av1_crds::figures;
+use av1_media::command::{Bounds, Command};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, waitpgid};
 
 /// Bytes of stderr that are kept: its end.
 const STDERR_KEPT: usize = 8 << 10;
+const NO_MEMORY: &str = "Cannot allocate memory";
 const NO_SPACE: &str = "No space left on device";
 /// The C library's words for trouble that has nothing to do with the content of a file.
 const DISTURBANCES: [&str; 5] =
-    ["Input/output error", "Stale file handle", "Cannot allocate memory", NO_SPACE, "Resource temporarily unavailable"];
+    ["Input/output error", "Stale file handle", NO_MEMORY, NO_SPACE, "Resource temporarily unavailable"];
 /// How often a waiting call looks whether it has to stop.
 const TICK: Duration = Duration::from_millis(100);
 /// How long a killed group may take to vanish.
@@ -68,6 +72,9 @@ pub(crate) enum SuperviseError {
     /// Killed, or in trouble with disk, network or memory: that says nothing about the files it worked on.
     #[error("{program} was disturbed ({status}): {}", last_lines(stderr_tail))]
     Disturbed { program: &'static str, status: String, stderr_tail: String },
+    /// It reached one of the bounds that its call sets.
+    #[error("{program} needed more than {bound}")]
+    OutOfBounds { program: &'static str, bound: String },
     #[error("{program} was stopped after its limit of {seconds} s")]
     TimedOut { program: &'static str, seconds: u64 },
     #[error("{program} wrote more than {limit} bytes")]
@@ -155,11 +162,23 @@ fn run(command: &Command, limits: &Limits, on_chunk: &mut dyn FnMut(&[u8]) -> bo
     // Not of one that ended well: decoders use the same words for content that they make no sense of.
     if status.success() {
         Ok(stderr_tail)
+    } else if let Some(bound) = reached(command.bounds, status, &stderr_tail) {
+        Err(SuperviseError::OutOfBounds { program, bound })
     } else if status.code().is_none() || DISTURBANCES.iter().any(|words| stderr_tail.contains(words)) {
         Err(SuperviseError::Disturbed { program, status: describe(status), stderr_tail })
     } else {
         Err(SuperviseError::Failed { program, status: describe(status), stderr_tail })
     }
+}
+
+/// The bound that a program failed at, in words.
+fn reached(bounds: Bounds, status: ExitStatus, stderr_tail: &str) -> Option<String> {
+    use std::os::unix::process::ExitStatusExt;
+    if status.signal() == Some(Signal::XCPU.as_raw()) {
+        return bounds.cpu_seconds.map(|seconds| format!("{seconds} s of CPU time"));
+    }
+    let memory = bounds.memory.filter(|_| stderr_tail.contains(NO_MEMORY))?;
+    Some(format!("{} of memory", figures::size(memory)))
 }
 
 /// A program that runs beside the caller. Its whole process group is killed when this is dropped.
@@ -190,6 +209,7 @@ impl Running {
         if let Some(folder) = folder {
             process.current_dir(folder);
         }
+        confine::confine(&mut process, command.bounds).map_err(|source| SuperviseError::Start { program, source })?;
         let mut child = process.spawn().map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => SuperviseError::NotFound { program },
             _ => SuperviseError::Start { program, source },

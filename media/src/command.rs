@@ -12,13 +12,26 @@ pub struct Command {
     pub args: Vec<OsString>,
     /// Environment variables that are set for it.
     pub env: Vec<(OsString, OsString)>,
+    /// What it may use.
+    pub bounds: Bounds,
+}
+
+/// What one call may use at the most; none leaves it to the pod's own limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Memory that it writes to, in bytes.
+    pub memory: Option<u64>,
+    /// CPU time in seconds.
+    pub cpu_seconds: Option<u64>,
+    /// Size of any file that it writes, in bytes; pipes are not files.
+    pub file_size: Option<u64>,
 }
 
 impl Command {
     /// A call of `program` without arguments.
     #[must_use]
     pub fn new(program: &'static str) -> Self {
-        Self { program, args: Vec::new(), env: Vec::new() }
+        Self { program, args: Vec::new(), env: Vec::new(), bounds: Bounds::default() }
     }
 
     /// Adds one argument.
@@ -32,6 +45,13 @@ impl Command {
     #[must_use]
     pub fn args<I: IntoIterator<Item: Into<OsString>>>(mut self, args: I) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets what it may use.
+    #[must_use]
+    pub fn bounded(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
         self
     }
 

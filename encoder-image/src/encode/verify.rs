@@ -92,7 +92,7 @@ pub(crate) fn verify(input: &VerifyInput<'_>) -> Result<Vec<Check>, VerifyError>
 fn probe_output(path: &Path) -> Result<Result<Probe, String>, VerifyError> {
     match capture(&probe::ffprobe(path), &Limits { wall: PROBE_WALL, stdout: probe::MAX_JSON }) {
         Ok(captured) => Ok(Probe::parse(&captured.stdout).map_err(|error| error.to_string())),
-        Err(error @ SuperviseError::Failed { .. }) => Ok(Err(error.to_string())),
+        Err(error @ (SuperviseError::Failed { .. } | SuperviseError::OutOfBounds { .. })) => Ok(Err(error.to_string())),
         Err(source) => Err(VerifyError::Tool { what: "the output", source }),
     }
 }
