@@ -1,12 +1,13 @@
 //! The gates: what is known of a file and the library's rules in, one verdict out.
 //!
 //! A gate is a small function over [`Facts`] that may still be unknown; [`CHAIN`] is their order, the first hit wins, and a file
-//! that passes all is eligible. The same chain serves the catalog and the encode pod. Pure: the facts are gathered elsewhere.
+//! that passes all is eligible. The same chain serves the catalog, the encode pod and [`explain`]. Pure: the facts are gathered elsewhere.
 //!
 //! What is unknown passes for now: whoever asks must first gather what it can. What a gate is unsure about it stops.
 
 mod content;
 mod decided;
+mod explain;
 mod file;
 mod picture;
 mod selection;
@@ -19,6 +20,7 @@ use av1_crds::settings::Settings;
 use av1_crds::wire::{FileIdentity, FileState};
 
 pub use decided::Decision;
+pub use explain::{Outcome, Step, explain};
 pub use selection::{Selection, SelectionError};
 
 use crate::marker::Marker;
@@ -198,13 +200,24 @@ impl Verdict {
     }
 }
 
-/// One gate: a verdict when the file stops here.
-pub type Gate = fn(&Facts, &Rules) -> Option<Verdict>;
+/// One gate.
+#[derive(Debug, Clone, Copy)]
+pub struct Gate {
+    /// Its name, that of its function.
+    pub name: &'static str,
+    /// A verdict when the file stops here.
+    pub judge: fn(&Facts, &Rules) -> Option<Verdict>,
+}
+
+/// The list of gates, each under the name of its function.
+macro_rules! chain {
+    ($($module:ident :: $gate:ident),+ $(,)?) => { &[$(Gate { name: stringify!($gate), judge: $module::$gate }),+] };
+}
 
 /// The gates in their order. Those before `unreadable` need no look into the file.
 ///
 /// A file that we made comes before its size: it is smaller than the source was, often below `minSize`.
-pub const CHAIN: &[Gate] = &[
+pub const CHAIN: &[Gate] = chain![
     file::users_marker,
     decided::already_done,
     file::our_marker,
@@ -239,7 +252,7 @@ pub const CHAIN: &[Gate] = &[
 /// The first gate that stops the file and is not passed over, if any does.
 #[must_use]
 pub fn stopped(facts: &Facts, rules: &Rules) -> Option<Verdict> {
-    CHAIN.iter().find_map(|gate| gate(facts, rules).filter(|verdict| !rules.passes_over(&verdict.reason)))
+    CHAIN.iter().find_map(|gate| (gate.judge)(facts, rules).filter(|verdict| !rules.passes_over(&verdict.reason)))
 }
 
 /// The verdict: of the first gate that stops the file, or that it is worth encoding.

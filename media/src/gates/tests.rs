@@ -434,3 +434,28 @@ fn a_cancelled_encode_stands_under_any_settings_until_it_is_asked_for_again() {
     assert_eq!(judge(&cancelled, &other).reason, reasons::CANCELLED_BY_USER);
     assert_eq!(judge(&cancelled, &Rules { again: true, ..other }).reason, reasons::ELIGIBLE);
 }
+
+#[test]
+fn every_gate_says_what_it_found_in_a_file_that_passes_them_all() {
+    let steps = explain(&film(), &rules());
+    assert_eq!(steps.len(), CHAIN.len());
+    for step in &steps {
+        assert!(step.outcome == Outcome::Passed && step.reason.is_none() && !step.found.is_empty(), "{step:?}");
+    }
+    let found = |gate: &str| steps.iter().find(|step| step.gate == gate).unwrap().found.as_str();
+    assert_eq!(found("TooSmall"), "3.0 GiB, scan.minSize is 2.0 GiB");
+    assert_eq!(found("NotStable"), "modified 2h 0m ago, scan.stableSeconds is 10; no unfinished download beside it");
+    assert_eq!(found("OtherOwner"), "belongs to user 1000 and group 1000; replaced by user 1000");
+}
+
+#[test]
+fn the_first_gate_that_stops_a_file_is_told_from_those_that_would_too() {
+    let facts = Facts { attributes: Some(Attributes { size: 1, links: 2, ..attributes() }), content: None, ..film() };
+    let steps = explain(&facts, &rules());
+    let outcomes = |outcome| steps.iter().filter(|s| s.outcome == outcome).map(|s| s.gate.as_str()).collect::<Vec<_>>();
+    assert_eq!(outcomes(Outcome::Stopped), ["TooSmall"]);
+    assert_eq!(outcomes(Outcome::WouldStop), ["HardLinked"]);
+    assert!(outcomes(Outcome::Unknown).contains(&"AlreadyAv1"), "it was not probed");
+    let first = steps.iter().find(|step| step.outcome == Outcome::Stopped).unwrap();
+    assert_eq!((first.reason.clone(), first.found.clone()), (Some(reason(&facts)), verdict(&facts).message));
+}
