@@ -100,6 +100,19 @@ pub(crate) fn gather(root: &Root, path: &Path, rules: &Rules, known: Known) -> i
     Ok(facts)
 }
 
+/// All facts on the file at `path` beneath `root`, whatever the gates say to the first of them.
+///
+/// # Errors
+/// As of [`gather`].
+pub(crate) fn gather_all(root: &Root, path: &Path, known: Known) -> io::Result<Facts> {
+    let (mut facts, file) = outside(root, path, known)?;
+    if let Some(file) = file {
+        facts.identity = Some(identity_of(&file)?);
+        facts.content = Some(probe(&root.path().join(path)));
+    }
+    Ok(facts)
+}
+
 /// The facts that need no look into the file, and the file when it is a regular one that can be opened.
 ///
 /// # Errors

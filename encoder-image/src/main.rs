@@ -1,5 +1,5 @@
 //! `av1-agent`: the one program that touches video files. In pods it plays one role (`av1-agent pod ROLE`) and says what came
-//! of it in the termination message; for people it prints the versions of the tools.
+//! of it in the termination message; for people there are commands that need no cluster.
 //!
 //! May: start roles and turn their results into exit codes. Must never: talk to the API server.
 
@@ -11,6 +11,7 @@ mod failpoint;
 mod prepare;
 mod role;
 mod settle;
+mod standalone;
 mod supervise;
 mod versions;
 mod volume;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::role::{PodArgs, finish, task};
+use crate::standalone::explain::{self, FileArgs};
 
 /// Finds, encodes, verifies and replaces video files for av1-operator.
 #[derive(Parser)]
@@ -31,11 +33,26 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one value a process")]
 enum Command {
     /// Play one role in a pod.
     #[command(subcommand)]
     Pod(Role),
+    /// Say what every gate finds in one file, and the verdict.
+    Explain {
+        #[command(flatten)]
+        file: FileArgs,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say how one file would be encoded here; nothing is written.
+    Plan {
+        #[command(flatten)]
+        file: FileArgs,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the versions of the tools, and fail when they cannot do the work.
     Versions,
 }
@@ -58,6 +75,8 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(env_filter()).with_target(false).with_writer(std::io::stderr).init();
     match Cli::parse().command {
         Command::Versions => versions::print(),
+        Command::Explain { file, json } => explain::print(&file, false, json),
+        Command::Plan { file, json } => explain::print(&file, true, json),
         Command::Pod(Role::Prepare(args)) => finish(&args, task(&args).and_then(|task| prepare::run(&task, &args))),
         Command::Pod(Role::Catalog(args)) => finish(&args, task(&args).and_then(|task| catalog::run(&task, &args))),
         Command::Pod(Role::Workdir(args)) => finish(&args, task(&args).and_then(|task| workdir::run(&task, &args))),

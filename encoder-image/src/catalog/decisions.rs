@@ -19,7 +19,7 @@ use crate::beneath::{Folder, Root};
 
 /// All decisions, kept up to date by [`Decisions::refresh`].
 #[derive(Debug, Default)]
-pub(super) struct Decisions {
+pub(crate) struct Decisions {
     files: HashMap<OsString, ReceiptFile>,
     by_size: HashMap<u64, Vec<Arc<Decision>>>,
 }
@@ -41,7 +41,7 @@ pub(super) struct Replaced {
 
 impl Decisions {
     /// Reads receipts that are new or changed, and forgets those that are gone. Receipts that cannot be read are passed over.
-    pub(super) fn refresh(&mut self, root: &Root) -> io::Result<()> {
+    pub(crate) fn refresh(&mut self, root: &Root) -> io::Result<()> {
         let folder = match root.open_folder(&Path::new(AV1_DIR).join(RECEIPTS_DIR)) {
             Ok(folder) => folder,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -77,7 +77,7 @@ impl Decisions {
     }
 
     /// Decisions about files of this size, newest first.
-    pub(super) fn about(&self, size: u64) -> Vec<Decision> {
+    pub(crate) fn about(&self, size: u64) -> Vec<Decision> {
         self.by_size
             .get(&size)
             .map(|list| list.iter().map(|decision| Decision::clone(decision)).collect())

@@ -3,7 +3,7 @@
 //! May: read the library, run ffprobe, write its index and heartbeat in its own folder. Must never: write anything else, or scan a
 //! volume that is not the one in its task.
 
-mod decisions;
+pub(crate) mod decisions;
 mod http;
 mod index;
 mod leftovers;

@@ -11,7 +11,7 @@ mod finish;
 mod mux;
 mod outcome;
 mod page;
-mod resources;
+pub(crate) mod resources;
 mod source;
 mod verify;
 

@@ -1,0 +1,7 @@
+//! What people run without a cluster: `run`, `encode`, `undo`, `explain`, `plan`.
+//!
+//! May: read the library, start roles as processes of their own. Must never: parse media or change a library's files itself;
+//! the roles do, each with the rights that it needs.
+
+pub(crate) mod config;
+pub(crate) mod explain;
