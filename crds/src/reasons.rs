@@ -103,6 +103,8 @@ reasons! {
     TARGET_EXISTS = "TargetExists", Final;
     /// The user cancelled the encode of this file.
     CANCELLED_BY_USER = "CancelledByUser", Final;
+    /// The encode was stopped, because its finished part shows that the output would not be small enough.
+    PROJECTED_TOO_LARGE = "ProjectedTooLarge", Final;
     /// The source changed while it was being encoded; looked at again at the next scan.
     SOURCE_CHANGED = "SourceChanged", Temporary;
     /// At least one check of the output failed; the source is untouched.
@@ -147,6 +149,9 @@ pub const NEVER_FORCED: [&str; 10] = [
     CONTAINER_CHANGE,
     DOLBY_VISION,
 ];
+
+/// Reasons of rejected files: the output is, or would be, too large. Each leaves a marker.
+pub const REJECTIONS: [&str; 2] = [NOT_SMALLER, PROJECTED_TOO_LARGE];
 
 /// How long a verdict with `reason` stands; unknown reasons are temporary, so that nothing is given up by mistake.
 #[must_use]

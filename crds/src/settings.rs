@@ -113,6 +113,10 @@ pub struct SizeGateSection {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
     pub max_percent: Option<u32>,
+    /// Whether an encode is stopped once its finished chunks show, with a confidence of 95 %, that the output will not be small
+    /// enough; at the earliest after a quarter of the frames and 20 chunks. Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_early: Option<bool>,
 }
 
 /// What happens to the original.
@@ -172,12 +176,20 @@ pub struct Settings {
     pub duration_tolerance_millis: u32,
     /// The output must be smaller than this percentage of the source.
     pub max_percent: u32,
+    /// Whether an encode that cannot become small enough is stopped.
+    #[serde(default = "stop_early")]
+    pub stop_early: bool,
     /// Seconds that the original stays in the trash.
     pub trash_retention_seconds: u64,
     /// Modification time of the replacement.
     pub modified_time: ModifiedTime,
     /// When a sidecar is written.
     pub why_sidecars: WhySidecars,
+}
+
+/// Default of `sizeGate.stopEarly`.
+fn stop_early() -> bool {
+    true
 }
 
 impl Settings {
@@ -210,6 +222,7 @@ impl Settings {
                 .collect(),
             duration_tolerance_millis: pick!(verify.duration_tolerance_millis).unwrap_or(DURATION_TOLERANCE_MILLIS),
             max_percent: pick!(size_gate.max_percent).unwrap_or(MAX_PERCENT),
+            stop_early: pick!(size_gate.stop_early).unwrap_or_else(stop_early),
             trash_retention_seconds: parse_seconds(&retention)?,
             modified_time: pick!(replacement.modified_time).unwrap_or_default(),
             why_sidecars: pick!(replacement.why_sidecars).unwrap_or_default(),

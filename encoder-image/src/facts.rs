@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use av1_crds::paths::SKIP_SUFFIX;
+use av1_crds::paths::{AV1_DIR, CLAIMS_DIR, SKIP_SUFFIX};
 use av1_crds::wire::FileIdentity;
 use av1_media::command::Command;
 use av1_media::gates::{
@@ -23,6 +23,7 @@ use av1_media::gates::{
 use av1_media::identity::{fingerprint, samples};
 use av1_media::marker::{MAX_MARKER, Marker};
 use av1_media::probe::{MAX_JSON, Probe, ffprobe};
+use av1_media::receipt::path_hash;
 use rustix::fs::{FileType, Stat};
 
 use crate::beneath::Root;
@@ -146,6 +147,9 @@ pub(crate) fn outside(root: &Root, path: &Path, known: Known) -> io::Result<(Fac
         }
     }
     facts.attributes = Some(attributes);
+    if attributes.kind == FileKind::Regular && attributes.links > 1 {
+        facts.claimed = is_claimed(root, path);
+    }
     facts.earlier_look = match known.looks {
         None => EarlierLook::Unknown,
         Some(Some(look)) if look.size == attributes.size && look.modified_time_ns == attributes.modified_time_ns => {
@@ -154,6 +158,12 @@ pub(crate) fn outside(root: &Root, path: &Path, known: Known) -> io::Result<(Fac
         Some(_) => EarlierLook::None,
     };
     Ok((facts, file))
+}
+
+/// Whether a claim of ours stands on the path; where `.av1` cannot be seen there is none.
+fn is_claimed(root: &Root, path: &Path) -> bool {
+    let claims = Path::new(AV1_DIR).join(CLAIMS_DIR);
+    path.to_str().is_some_and(|path| root.stat(&claims.join(path_hash(path))).is_ok())
 }
 
 /// A word on the user's marker that keeps the file at `path` as it is, if there is one beside it or in a folder above.
@@ -326,6 +336,24 @@ mod tests {
             std::fs::write(dir.path().join(marker), "").unwrap();
             assert_eq!(reason(&root, "a/b/x.mkv"), reasons::SKIP_MARKER, "{marker}");
         }
+    }
+
+    #[test]
+    fn a_second_name_that_one_of_our_jobs_made_does_not_count() {
+        let (dir, root) = library();
+        std::fs::hard_link(dir.path().join("a/b/x.mkv"), dir.path().join("seed")).unwrap();
+        let links = |claimed| {
+            let facts = gather(&root, Path::new("a/b/x.mkv"), &rules(), Known::default()).unwrap();
+            assert_eq!(facts.claimed, claimed);
+            judge(&facts, &rules()).reason
+        };
+        assert_eq!(links(false), reasons::NOT_STABLE);
+        let file = std::fs::File::open(dir.path().join("a/b/x.mkv")).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(7_200)).unwrap();
+        assert_eq!(links(false), reasons::HARD_LINKED);
+        std::fs::create_dir_all(dir.path().join(".av1/state/claims")).unwrap();
+        std::fs::write(dir.path().join(".av1/state/claims").join(path_hash("a/b/x.mkv")), "{}").unwrap();
+        assert_ne!(links(true), reasons::HARD_LINKED);
     }
 
     #[test]

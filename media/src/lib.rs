@@ -22,6 +22,7 @@ pub mod progress;
 pub mod rational;
 pub mod receipt;
 pub mod size_gate;
+pub mod stop_early;
 pub mod streams;
 pub mod swap;
 pub mod trash;

@@ -161,6 +161,9 @@ pub fn settings_digest(settings: &Settings) -> String {
         drop_languages: &'a [String],
         duration_tolerance_millis: u32,
         max_percent: u32,
+        /// Named only where it is off, so that what was decided before there was such a setting still stands.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stop_early: Option<bool>,
     }
     let Settings {
         profile,
@@ -170,6 +173,7 @@ pub fn settings_digest(settings: &Settings) -> String {
         drop_languages,
         duration_tolerance_millis,
         max_percent,
+        stop_early,
         trash_retention_seconds: _,
         modified_time: _,
         why_sidecars: _,
@@ -183,6 +187,7 @@ pub fn settings_digest(settings: &Settings) -> String {
         drop_languages,
         duration_tolerance_millis: *duration_tolerance_millis,
         max_percent: *max_percent,
+        stop_early: (!stop_early).then_some(false),
     };
     // Serialising plain values into memory cannot fail; an empty text would only make settings look alike.
     hex::encode(Sha256::digest(serde_json::to_vec(&deciding).unwrap_or_default()))
@@ -250,6 +255,7 @@ mod tests {
         let base = settings_digest(&settings());
         assert_ne!(settings_digest(&Settings { crf: Some(30), ..settings() }), base);
         assert_ne!(settings_digest(&Settings { max_percent: 80, ..settings() }), base);
+        assert_ne!(settings_digest(&Settings { stop_early: false, ..settings() }), base);
         assert_eq!(settings_digest(&Settings { trash_retention_seconds: 1, ..settings() }), base);
     }
 

@@ -9,10 +9,11 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::time::{Duration, Instant};
 
 use av1_crds::reasons;
-use av1_crds::wire::Stage;
+use av1_crds::wire::{EncodeVerdict, Stage};
 use av1_media::av1an::{self, Done, Event, MAX_FILE, event};
 use av1_media::plan::Plan;
 use av1_media::progress::{Finished, Rate, Watchdog};
+use av1_media::stop_early::{Sampled, project};
 use rustix::process::Signal;
 
 use super::chunks::{self, State};
@@ -48,6 +49,17 @@ pub(crate) struct Job<'a> {
     pub(crate) rate: f64,
     /// Bytes of the streams that will be copied.
     pub(crate) copied: u64,
+    /// The gate that the output has to pass, when an encode that cannot is to be stopped.
+    pub(crate) gate: Option<Gate>,
+}
+
+/// The size gate.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gate {
+    /// Size of the source in bytes.
+    pub(crate) input_bytes: u64,
+    /// The output must be smaller than this percentage of it.
+    pub(crate) max_percent: u32,
 }
 
 /// Encodes what `left` does not have yet, and returns the state in which every chunk is whole.
@@ -112,6 +124,14 @@ fn run(job: &Job<'_>, left: &State, patience: Patience, board: &Board) -> Result
         if Instant::now() >= next_tick {
             next_tick += TICK;
             follower.look(board);
+            if let Some(why) = follower.hopeless() {
+                running.end();
+                return Err(Ended::Verdict {
+                    verdict: EncodeVerdict::Rejected,
+                    reason: reasons::PROJECTED_TOO_LARGE.to_owned(),
+                    message: why,
+                });
+            }
             if watchdog.is_stalled(millis(follower.begun.elapsed()), follower.frames, millis(running.cpu_time())) {
                 running.end();
                 let message = format!(
@@ -222,6 +242,15 @@ impl<'a> Follower<'a> {
             self.rate.record(millis(self.begun.elapsed()), self.frames);
         }
         self.show(finished, board);
+    }
+
+    /// Why the output cannot pass the size gate, when the finished chunks show it.
+    fn hopeless(&self) -> Option<String> {
+        let Gate { input_bytes, max_percent } = self.job.gate?;
+        let done: Vec<Sampled> =
+            self.done.done.values().map(|chunk| Sampled { frames: chunk.frames, bytes: chunk.size_bytes }).collect();
+        let projection = project(&done, self.chunks as usize, self.job.frames, self.job.copied)?;
+        projection.is_hopeless(input_bytes, max_percent).then(|| projection.why(input_bytes, max_percent))
     }
 
     fn show(&self, finished: Finished, board: &Board) {

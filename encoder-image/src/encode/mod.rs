@@ -31,7 +31,7 @@ use av1_media::progress::copied_bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use self::engine::{Job, Patience};
+use self::engine::{Gate, Job, Patience};
 use self::files::{Files, read_json, remove, replace, replace_json};
 use self::outcome::Ended;
 use self::page::Board;
@@ -214,7 +214,9 @@ impl<'a> Run<'a> {
         tracing::info!(chunks = left.done.done.len(), of = left.chunks.len(), "whole chunks of earlier runs");
         self.stage(Stage::SplittingScenes);
         let copied = copied_bytes(&source.probe, &source.streams);
-        let job = Job { files: &self.files, plan, frames, rate: decoded.rate.as_f64(), copied };
+        let gate = Gate { input_bytes: source.identity.size, max_percent: self.task.settings.max_percent };
+        let gate = self.task.settings.stop_early.then_some(gate);
+        let job = Job { files: &self.files, plan, frames, rate: decoded.rate.as_f64(), copied, gate };
         let call = av1_media::av1an::Files {
             script: &self.files.script,
             temp: &self.files.av1an,

@@ -114,7 +114,7 @@ pub(super) fn write_receipt(state: &State, mut receipt: Receipt) -> Result<Recei
 /// Writes the marker and the sidecar of a file that stays as it is; returns what could not be written, in words.
 pub(super) fn mark(place: &Place, task: &SettleTask, at: &str) -> Result<Vec<String>, SettleError> {
     let mut not_written = Vec::new();
-    let wants_marker = task.verdict == EncodeVerdict::Rejected && task.reason == reasons::NOT_SMALLER;
+    let wants_marker = task.verdict == EncodeVerdict::Rejected && reasons::REJECTIONS.contains(&task.reason.as_str());
     let marked = wants_marker
         && unless_lasting(write_marker(place, task, at, &mut not_written), &mut not_written)?.unwrap_or(false);
     if task.settings.why_sidecars == WhySidecars::Jobs {

@@ -165,7 +165,7 @@ fn look(place: &Place, config: &Config) -> io::Result<(Facts, Verdict, Vec<Step>
     let mut facts = facts::gather_all(&root, &place.path, Known { decisions: known, ..Known::default() })?;
     // Files are replaced by the owner of the library's .av1, whoever asks.
     facts.process_uid = root.stat(Path::new(paths::AV1_DIR)).ok().map(|stat| stat.st_uid);
-    let rules = Rules { scan: config.scan.clone(), settings: config.settings.clone() };
+    let rules = Rules::new(config.scan.clone(), config.settings.clone());
     let (verdict, steps) = (judge(&facts, &rules), explain(&facts, &rules));
     Ok((facts, verdict, steps))
 }

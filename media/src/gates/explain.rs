@@ -129,6 +129,7 @@ fn outside(gate: &str, facts: &Facts, rules: &Rules) -> Option<Option<String>> {
         "not_regular" => attributes.filter(|a| a.kind == FileKind::Regular).map(|_| "a regular file".to_owned()),
         "hard_linked" => attributes.map(|a| match a.links {
             1 => "has one name".to_owned(),
+            links if facts.claimed => format!("has {links} names while one of our jobs replaces it"),
             links => format!("has {links} names, scan.hardLinks is {:?}", rules.scan.hard_links),
         }),
         "unrepresentable_name" => Some(format!("its path is UTF-8, {} bytes", facts.path.len())),

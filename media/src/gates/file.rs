@@ -41,7 +41,7 @@ pub(super) fn our_marker(facts: &Facts, rules: &Rules) -> Option<Verdict> {
         file_name(facts),
         own.at
     );
-    Some(if own.reason == reasons::NOT_SMALLER {
+    Some(if reasons::REJECTIONS.contains(&own.reason.as_str()) {
         Verdict::new(FileState::Rejected, reasons::ALREADY_REJECTED, format!("{}; {advice}", own.message))
     } else {
         Verdict::skipped(reasons::SKIP_MARKER, format!("{}: {}; {advice}", own.reason, own.message))
@@ -105,7 +105,7 @@ pub(super) fn not_regular(facts: &Facts, _: &Rules) -> Option<Verdict> {
 
 pub(super) fn hard_linked(facts: &Facts, rules: &Rules) -> Option<Verdict> {
     let links = regular(facts)?.links;
-    (links > 1 && rules.scan.hard_links == HardLinks::Skip).then(|| {
+    (links > 1 && !facts.claimed && rules.scan.hard_links == HardLinks::Skip).then(|| {
         Verdict::skipped(reasons::HARD_LINKED, format!("has {links} names (hard links), as of a torrent that is being seeded: set scan.hardLinks to Encode to encode it all the same"))
     })
 }

@@ -78,6 +78,8 @@ pub struct Facts {
     pub earlier_look: EarlierLook,
     /// Decisions about this path, or about a file of this size anywhere, newest first.
     pub decisions: Option<Vec<Decision>>,
+    /// Whether one of our jobs holds the claim on the path: it gives the file a second name for a moment.
+    pub claimed: bool,
     /// User that the pod runs as.
     pub process_uid: Option<u32>,
     /// What ffprobe said.

@@ -193,6 +193,7 @@ fn links_and_special_files_are_not_regular_whatever_their_size() {
 fn a_second_name_stops_a_file_unless_hard_links_are_encoded() {
     let facts = Facts { attributes: Some(Attributes { links: 2, ..attributes() }), ..film() };
     assert_eq!(reason(&facts), reasons::HARD_LINKED);
+    assert_eq!(reason(&Facts { claimed: true, ..facts.clone() }), reasons::ELIGIBLE, "the second name is our own");
     let mut rules = rules();
     rules.scan.hard_links = HardLinks::Encode;
     assert_eq!(judge(&facts, &rules).reason, reasons::ELIGIBLE);

@@ -77,6 +77,9 @@ impl Draft<'_> {
             media.frames = result.frames;
         }
         self.pinned();
+        if result.reason == reasons::PROJECTED_TOO_LARGE {
+            self.set(conditions::SIZE_GATE_PASSED, false, reason::NOT_SMALLER, result.message.clone());
+        }
         let failed: Vec<Check> = self.out.status.checks.iter().filter(|c| !c.passed).cloned().collect();
         for check in &failed {
             let note = format!("{}: expected {}, measured {}", check.name, check.expected, check.measured);
