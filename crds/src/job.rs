@@ -307,7 +307,7 @@ pub struct JobResult {
     pub sha256: String,
     /// Bytes by which it is smaller than the original.
     pub bytes_saved: i64,
-    /// Path of the original in the trash, below the library's root.
+    /// Path of the original below the library's root, when it was replaced: in the trash, or beside the AV1 file.
     pub original: String,
     /// SHA-256 of the original, as it was when it went to the trash.
     pub original_sha256: String,

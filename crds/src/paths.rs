@@ -52,6 +52,16 @@ pub fn in_other_container(path: &str, extension: &str) -> Option<String> {
     Some(if folder.is_empty() { format!("{stem}.{extension}") } else { format!("{folder}/{stem}.{extension}") })
 }
 
+/// Suffix of an original that stays beside its replacement.
+pub const ORIGINAL_SUFFIX: &str = ".orig";
+
+/// The path of an output that is put beside the original at `path`: `NAME.av1.EXT`, with the extension of `output`.
+#[must_use]
+pub fn beside_original(path: &str, output: &str) -> Option<String> {
+    let (_, extension) = output.rsplit_once('.')?;
+    in_other_container(path, &format!("av1.{extension}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +71,8 @@ mod tests {
         let at = |path| in_other_container(path, "mkv");
         assert_eq!(at("Films/Heat (1995)/Heat.1995.avi").as_deref(), Some("Films/Heat (1995)/Heat.1995.mkv"));
         assert_eq!(at("a.ts").as_deref(), Some("a.mkv"));
+        assert_eq!(beside_original("a/b.mkv", "out.mkv").as_deref(), Some("a/b.av1.mkv"));
+        assert_eq!(beside_original("a/b.avi", "out.mkv").as_deref(), Some("a/b.av1.mkv"));
         for nameless in ["Films.x/heat", "a/.avi", "a/b."] {
             assert_eq!(at(nameless), None, "{nameless}");
         }

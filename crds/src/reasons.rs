@@ -36,7 +36,7 @@ reasons! {
     FAILED_BEFORE = "FailedBefore", Final;
     /// An earlier encode pod decided not to encode this file.
     SKIPPED_BEFORE = "SkippedBefore", Final;
-    /// The file is the result of one of our encodes.
+    /// The file is the result of one of our encodes, or was encoded already for a copy beside it or for the figures alone.
     ALREADY_DONE = "AlreadyDone", Final;
     /// The user had the original brought back.
     RESTORED_BY_USER = "RestoredByUser", Final;
@@ -91,6 +91,10 @@ reasons! {
 
     /// Encoded, verified, smaller, and swapped in.
     ENCODED = "Encoded", Final;
+    /// Encoded, verified, smaller, and put beside the original.
+    PUT_BESIDE = "PutBeside", Final;
+    /// Encoded, verified and smaller; only the figures are kept, as `replacement.mode` says.
+    REPORTED = "Reported", Final;
     /// The output is not small enough to be worth it.
     NOT_SMALLER = "NotSmaller", Final;
     /// The wanted file was brought back to its name.

@@ -15,6 +15,8 @@ pub const DURATION_TOLERANCE_MILLIS: u32 = 1_000;
 pub const MAX_PERCENT: u32 = 90;
 /// Default of `replacement.trashRetention`.
 pub const TRASH_RETENTION: &str = "168h";
+/// Seconds that an original stays in the trash when `replacement.originals` is Delete: a quarter of an hour.
+pub const DELETE_SECONDS: u64 = 900;
 
 /// What the encode aims at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +34,30 @@ pub enum Tier {
     High,
     /// One preset slower.
     VeryHigh,
+}
+
+/// What becomes of a verified output that is small enough.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ReplacementMode {
+    /// It takes the place of the original.
+    #[default]
+    Replace,
+    /// It is put beside the original, as `NAME.av1.EXT`.
+    Beside,
+    /// It is deleted; the figures are kept.
+    ReportOnly,
+}
+
+/// What becomes of an original that was replaced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Originals {
+    /// It stays in the trash for `replacement.trashRetention`.
+    #[default]
+    Trash,
+    /// It stays in the trash for 15 minutes.
+    Delete,
+    /// It stays beside the replacement, as `NAME.EXT.orig`, until somebody removes it.
+    KeepBeside,
 }
 
 /// When sidecars `NAME.EXT.why.txt` are written.
@@ -122,7 +148,14 @@ pub struct SizeGateSection {
 /// What happens to the original.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("!has(self.originals) || !has(self.mode) || self.mode == 'Replace'", "replacement.originals is about originals that were replaced, and replacement.mode Beside and ReportOnly replace none: remove originals, or write mode Replace"))]
 pub struct ReplacementSection {
+    /// What becomes of a verified output that is small enough. Default: Replace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ReplacementMode>,
+    /// What becomes of an original that was replaced. Default: Trash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub originals: Option<Originals>,
     /// How long the original stays in the trash, such as 168h. Default: 168h.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.matches('^([0-9]+(h|m|s))+$')", "replacement.trashRetention is a duration in hours, minutes and seconds: write 168h"))]
@@ -179,7 +212,13 @@ pub struct Settings {
     /// Whether an encode that cannot become small enough is stopped.
     #[serde(default = "stop_early")]
     pub stop_early: bool,
-    /// Seconds that the original stays in the trash.
+    /// What becomes of a verified output that is small enough.
+    #[serde(default)]
+    pub replacement_mode: ReplacementMode,
+    /// What becomes of an original that was replaced.
+    #[serde(default)]
+    pub originals: Originals,
+    /// Seconds that the original stays in the trash, unless `originals` says otherwise.
     pub trash_retention_seconds: u64,
     /// Modification time of the replacement.
     pub modified_time: ModifiedTime,
@@ -193,6 +232,12 @@ fn stop_early() -> bool {
 }
 
 impl Settings {
+    /// Seconds that a file which made room stays in the trash.
+    #[must_use]
+    pub fn retention_seconds(&self) -> u64 {
+        if self.originals == Originals::Delete { DELETE_SECONDS } else { self.trash_retention_seconds }
+    }
+
     /// The effective values of `job` over `library` over the defaults.
     ///
     /// # Errors
@@ -223,6 +268,8 @@ impl Settings {
             duration_tolerance_millis: pick!(verify.duration_tolerance_millis).unwrap_or(DURATION_TOLERANCE_MILLIS),
             max_percent: pick!(size_gate.max_percent).unwrap_or(MAX_PERCENT),
             stop_early: pick!(size_gate.stop_early).unwrap_or_else(stop_early),
+            replacement_mode: pick!(replacement.mode).unwrap_or_default(),
+            originals: pick!(replacement.originals).unwrap_or_default(),
             trash_retention_seconds: parse_seconds(&retention)?,
             modified_time: pick!(replacement.modified_time).unwrap_or_default(),
             why_sidecars: pick!(replacement.why_sidecars).unwrap_or_default(),

@@ -183,6 +183,11 @@ impl Folder {
         Ok(names)
     }
 
+    /// The same folder, held open once more.
+    pub(crate) fn again(&self) -> io::Result<Self> {
+        Ok(Self { fd: self.fd.try_clone()? })
+    }
+
     /// Makes the folder's names durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.fd)?)

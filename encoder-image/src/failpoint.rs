@@ -1,9 +1,9 @@
 //! Named points before and after every durable step. In a build with the feature `failpoints` a test can stop the process there
 //! as kill -9 does, or make the step fail; in every other build they do nothing.
 //!
-//! `FAILPOINTS='settle::exchange::before=return(kill)'`; `ENOSPC` and `EIO` instead of `kill` fail the step. An error after a
-//! step is that of a network file system which reports failure for what it did. `AV1_TRACE_FAILPOINTS=FILE` appends the name of
-//! every point that is passed.
+//! `FAILPOINTS='settle::exchange::before=return(kill)'`; `ENOSPC` and `EIO` instead of `kill` fail the step, `hold` waits until
+//! the file that `AV1_HOLD_UNTIL` names is there. An error after a step is that of a network file system which reports failure
+//! for what it did. `AV1_TRACE_FAILPOINTS=FILE` appends the name of every point that is passed.
 
 use std::io;
 
@@ -56,6 +56,13 @@ fn inject(point: &str, action: &str) -> io::Result<()> {
         }
         "ENOSPC" => Err(Errno::NOSPC.into()),
         "EIO" => Err(Errno::IO.into()),
+        "hold" => {
+            let until = std::env::var_os("AV1_HOLD_UNTIL").unwrap_or_default();
+            while !std::path::Path::new(&until).exists() {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            Ok(())
+        }
         other => Err(io::Error::other(format!("failpoint {point}: unknown action {other:?}"))),
     }
 }

@@ -69,6 +69,12 @@ enum Role {
     Encode(PodArgs),
     /// Replace or mark one file.
     Settle(PodArgs),
+    /// Bring an original back, or undo that.
+    Restore(PodArgs),
+    /// Write or remove the marker of one file.
+    Mark(PodArgs),
+    /// Remove files from the trash, and work folders, from a list.
+    Purge(PodArgs),
 }
 
 fn main() -> ExitCode {
@@ -82,6 +88,11 @@ fn main() -> ExitCode {
         Command::Pod(Role::Workdir(args)) => finish(&args, task(&args).and_then(|task| workdir::run(&task, &args))),
         Command::Pod(Role::Encode(args)) => finish(&args, task(&args).and_then(|task| encode::run(&task, &args))),
         Command::Pod(Role::Settle(args)) => finish(&args, task(&args).and_then(|task| settle::run(&task, &args))),
+        Command::Pod(Role::Mark(args)) => finish(&args, task(&args).and_then(|task| settle::mark::run(&task, &args))),
+        Command::Pod(Role::Purge(args)) => finish(&args, task(&args).and_then(|task| settle::purge::run(&task, &args))),
+        Command::Pod(Role::Restore(args)) => {
+            finish(&args, task(&args).and_then(|task| settle::restore::run(&task, &args)))
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 //! that was swapped, or a library that another cluster took over is never written to.
 
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 use av1_crds::paths;
 use av1_crds::reasons;
@@ -58,6 +59,17 @@ pub(crate) fn check_in(av1: &Folder, id: &str, library: &LibraryId) -> Result<()
         return Err(RoleFailure::new(reasons::OWNED_BY_ANOTHER, owned_by(&found.owner), false, reasons::exit::FAILURE));
     }
     Ok(())
+}
+
+/// The file system's own time: that of a file made just now under a name of ours in `folder`.
+pub(crate) fn server_time(folder: &Folder, name: &OsStr) -> io::Result<SystemTime> {
+    folder.unlink(name)?;
+    let mut file = folder.create_new(name, 0o600)?;
+    file.write_all(b"now")?;
+    file.sync_all()?;
+    let time = file.metadata()?.modified()?;
+    folder.unlink(name)?;
+    Ok(time)
 }
 
 /// The sentence for a volume of another library.

@@ -1,10 +1,11 @@
-//! The journal of one settling job: JSON lines, one record before each step that cannot be undone, so that a later run knows
-//! what was meant and what every file was.
+//! The journal of one job that settles or restores: JSON lines, one record before each step that cannot be undone, so that a
+//! later run knows what was meant and what every file was.
 //!
 //! The records say what the files are; where they are now is looked at, not remembered: see [`crate::swap`].
 
 use av1_crds::library::SwapMethod;
-use av1_crds::wire::{FileIdentity, SettleTask};
+use av1_crds::wire::FileIdentity;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Version of the format.
@@ -12,20 +13,20 @@ pub const VERSION: u32 = 1;
 /// Most bytes of a journal that are read: a task and a few records, many times over.
 pub const MAX_JOURNAL: usize = 8 << 20;
 
-/// One line.
+/// One line; `T` is what the job is to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "record")]
-pub enum Record {
+pub enum Record<T> {
     /// The claim is held and the work begins. Always the first line.
     Begin {
         /// Version of the format.
         v: u32,
         /// What is to be done.
-        task: Box<SettleTask>,
+        task: Box<T>,
     },
-    /// The verified copy lies beside the file; from here on names change.
+    /// Everything is at hand; from here on names change.
     Swapping(Box<Swap>),
-    /// The file at the name was looked at and is the whole output; the original goes to the trash.
+    /// The file at the name was looked at and is the whole new one; the old one goes to where it is kept.
     Swapped,
     /// Every name is where it belongs; the receipt is written next.
     Recording,
@@ -39,20 +40,29 @@ pub enum Record {
 pub struct Swap {
     /// How.
     pub method: SwapMethod,
-    /// Identity of the original just before.
-    pub original: FileIdentity,
-    /// SHA-256 of the whole original.
-    pub original_sha256: String,
-    /// Identity of the verified copy.
-    pub output: FileIdentity,
-    /// SHA-256 of the whole copy.
-    pub output_sha256: String,
-    /// Name of the original in the job's trash folder.
-    pub trash_name: String,
+    /// Identity, just before, of the file at the name: the one that makes room.
+    #[serde(alias = "original")]
+    pub old: FileIdentity,
+    /// SHA-256 of the whole old file.
+    #[serde(alias = "originalSha256")]
+    pub old_sha256: String,
+    /// Identity of the file that is to be there.
+    #[serde(alias = "output")]
+    pub new: FileIdentity,
+    /// SHA-256 of the whole new file.
+    #[serde(alias = "outputSha256")]
+    pub new_sha256: String,
+    /// Name of the old file in the folder where it is kept.
+    #[serde(alias = "trashName")]
+    pub kept_name: String,
+    /// Name of the new file, when it is another one in the same folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_name: Option<String>,
     /// When, RFC 3339.
     pub at: String,
-    /// Until when the original is kept, RFC 3339.
-    pub until: String,
+    /// Until when the old file is kept, RFC 3339; none: until a person removes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
     /// What could not be kept, in words.
     pub not_kept: Vec<String>,
 }
@@ -81,16 +91,16 @@ pub enum JournalError {
 
 /// A journal that was read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Journal {
-    /// The task of the run that wrote it.
-    pub task: SettleTask,
+pub struct Journal<T> {
+    /// What the run that wrote it was to do.
+    pub task: T,
     /// What is swapped, once the names may have changed.
     pub swap: Option<Swap>,
     /// How many bytes of whole lines there are; what follows is a line that a crash cut off.
     pub whole_bytes: usize,
 }
 
-impl Journal {
+impl<T: DeserializeOwned> Journal<T> {
     /// Reads a journal; none when it has no whole line, which is what a crash right after its creation leaves.
     ///
     /// # Errors
@@ -118,7 +128,7 @@ impl Journal {
     }
 }
 
-impl Record {
+impl<T: Serialize> Record<T> {
     /// The line to append, with its line end.
     ///
     /// # Errors
@@ -133,11 +143,11 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use av1_crds::settings::{Settings, SettingsSections};
-    use av1_crds::wire::{EncodeVerdict, JobId, LibraryId};
+    use av1_crds::wire::{EncodeVerdict, JobId, LibraryId, SettleTask};
 
     use super::*;
 
-    fn begin(v: u32) -> Record {
+    fn begin(v: u32) -> Record<SettleTask> {
         let task = SettleTask {
             library: LibraryId { namespace: "n".into(), name: "films".into(), uid: "l".into(), cluster: "c".into() },
             job: JobId { name: "j".into(), uid: "u".into(), run: 1 },
@@ -158,21 +168,26 @@ mod tests {
         Record::Begin { v, task: Box::new(task) }
     }
 
-    fn swapping() -> Record {
+    fn swapping() -> Record<SettleTask> {
         Record::Swapping(Box::new(Swap {
             method: SwapMethod::Link,
-            original: FileIdentity::default(),
-            original_sha256: "o".into(),
-            output: FileIdentity::default(),
-            output_sha256: "p".into(),
-            trash_name: "b.mkv".into(),
+            old: FileIdentity::default(),
+            old_sha256: "o".into(),
+            new: FileIdentity::default(),
+            new_sha256: "p".into(),
+            kept_name: "b.mkv".into(),
+            new_name: None,
             at: "2026-01-01T00:00:00Z".into(),
-            until: "2026-01-08T00:00:00Z".into(),
+            until: Some("2026-01-08T00:00:00Z".into()),
             not_kept: vec![],
         }))
     }
 
-    fn bytes(records: &[Record]) -> Vec<u8> {
+    fn parse(bytes: &[u8]) -> Result<Option<Journal<SettleTask>>, JournalError> {
+        Journal::parse(bytes)
+    }
+
+    fn bytes(records: &[Record<SettleTask>]) -> Vec<u8> {
         records.iter().flat_map(|r| r.to_line().unwrap()).collect()
     }
 
@@ -182,7 +197,7 @@ mod tests {
         let first = bytes(&[begin(1)]).len();
         let second = bytes(&[begin(1), swapping()]).len();
         for cut in 0..=all.len() {
-            let journal = Journal::parse(&all[..cut]).unwrap();
+            let journal = parse(&all[..cut]).unwrap();
             assert_eq!(journal.is_some(), cut >= first, "{cut}");
             assert_eq!(journal.is_some_and(|j| j.swap.is_some()), cut >= second, "{cut}");
         }
@@ -190,8 +205,8 @@ mod tests {
 
     #[test]
     fn nonsense_and_newer_journals_are_refused() {
-        assert!(matches!(Journal::parse(b"nonsense\n"), Err(JournalError::Line { line: 1, .. })));
-        assert!(matches!(Journal::parse(&bytes(&[Record::Swapped])), Err(JournalError::NoBeginning)));
-        assert!(matches!(Journal::parse(&bytes(&[begin(2)])), Err(JournalError::Newer(2))));
+        assert!(matches!(parse(b"nonsense\n"), Err(JournalError::Line { line: 1, .. })));
+        assert!(matches!(parse(&bytes(&[Record::Swapped])), Err(JournalError::NoBeginning)));
+        assert!(matches!(parse(&bytes(&[begin(2)])), Err(JournalError::Newer(2))));
     }
 }

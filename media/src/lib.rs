@@ -21,6 +21,7 @@ pub mod profile;
 pub mod progress;
 pub mod rational;
 pub mod receipt;
+pub mod restore;
 pub mod size_gate;
 pub mod stop_early;
 pub mod streams;

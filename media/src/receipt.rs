@@ -4,7 +4,7 @@
 //! Must never: read a clock or a file; times and bytes are handed in.
 
 use av1_crds::settings::{Profile, Settings, Tier};
-use av1_crds::wire::{EncodeVerdict, FileIdentity, JobId, LibraryId};
+use av1_crds::wire::{EncodeVerdict, FileIdentity, JobId, LibraryId, Wanted};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -45,6 +45,9 @@ pub struct Receipt {
     /// Identity of what is at the path now, of a file that was replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<FileIdentity>,
+    /// Path of that file, when it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_path: Option<String>,
     /// SHA-256 of the whole replacement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_sha256: Option<String>,
@@ -61,9 +64,55 @@ pub struct Receipt {
     /// The encode's whole report, when there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<serde_json::Value>,
+    /// What a restore did, when this is the receipt of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
     /// What could not be kept or written, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_kept: Vec<String>,
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Restored {
+    /// Which file was brought back.
+    pub wanted: Wanted,
+    /// Path of that file below the library's root.
+    pub path: String,
+    /// The file that made room, when there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Replaced>,
+}
+
+/// A file that made room in a restore.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replaced {
+    /// Path in the trash, below the library's root.
+    pub trash: String,
+    /// Path that it was at.
+    pub path: String,
+    /// Its identity.
+    pub identity: FileIdentity,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// Until when it is kept, RFC 3339.
+    pub until: String,
+}
+
+impl Receipt {
+    /// Path that the result was written to.
+    #[must_use]
+    pub fn result_path(&self) -> &str {
+        self.result_path.as_deref().unwrap_or(&self.path)
+    }
+
+    /// Whether both are of the same work, so that one takes the place of the other.
+    fn is_same_work(&self, other: &Self) -> bool {
+        let wanted = |receipt: &Self| receipt.restored.as_ref().map(|restored| restored.wanted);
+        self.job.uid == other.job.uid && self.job.run == other.job.run && wanted(self) == wanted(other)
+    }
 }
 
 /// All receipts of one path.
@@ -111,9 +160,9 @@ impl Receipts {
         if receipts.v > VERSION { Err(ReceiptError::Newer(receipts.v)) } else { Ok(receipts) }
     }
 
-    /// Puts `receipt` first; an entry of the same job and run gives way, so that writing it again changes nothing.
+    /// Puts `receipt` first; an entry of the same work gives way, so that writing it again changes nothing.
     pub fn put(&mut self, receipt: Receipt) {
-        self.entries.retain(|entry| entry.job.uid != receipt.job.uid || entry.job.run != receipt.job.run);
+        self.entries.retain(|entry| !entry.is_same_work(&receipt));
         self.entries.insert(0, receipt);
         self.entries.truncate(MAX_ENTRIES);
     }
@@ -146,8 +195,8 @@ pub fn path_hash(path: &str) -> String {
     hex::encode(Sha256::digest(path.as_bytes()))
 }
 
-/// SHA-256 in hexadecimal of the settings that a verdict depends on. What happens to the original, to time stamps and to
-/// sidecars is left out: changing those is no reason to encode again.
+/// SHA-256 in hexadecimal of the settings that a verdict depends on. What happens to the output, the original, to time stamps and
+/// to sidecars is left out: changing those is no reason to encode a rejected file again.
 #[must_use]
 pub fn settings_digest(settings: &Settings) -> String {
     #[derive(Serialize)]
@@ -174,6 +223,8 @@ pub fn settings_digest(settings: &Settings) -> String {
         duration_tolerance_millis,
         max_percent,
         stop_early,
+        replacement_mode: _,
+        originals: _,
         trash_retention_seconds: _,
         modified_time: _,
         why_sidecars: _,
@@ -219,6 +270,8 @@ mod tests {
             result_sha256: None,
             original: None,
             original_until: None,
+            result_path: None,
+            restored: None,
             settings: settings(),
             settings_digest: settings_digest(&settings()),
             report: None,

@@ -1,18 +1,23 @@
 //! The swap as a table: from what each name holds now to the one next step. The first run and every run after a crash follow
 //! the same table, so that it does not matter where the last one ended.
 //!
-//! Four names matter: the file's own, the copy beside it (`part`), a second name of the original beside it (`side`, unused by
-//! an exchange, which leaves the original under the copy's name), and the original's place in the trash.
+//! A swap puts a new file at the name of an old one and keeps the old one: settling puts the verified output in the place of the
+//! original, restoring the original in the place of the output. Four names matter: the file's own, the new file beside it
+//! (`part`), a second name of the old one beside it (`side`, unused by an exchange, which leaves the old file under `part`),
+//! and the place where the old one is kept (`kept`, as a rule in the trash). A new file that gets a name of its own goes by
+//! another table: see [`apart`].
+
+pub mod apart;
 
 use av1_crds::library::SwapMethod;
 
 /// What a name holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
-    /// The planned original.
-    Original,
-    /// The verified output.
-    Output,
+    /// The file that was at the name when the swap was planned.
+    Old,
+    /// The file that is to be there.
+    New,
     /// Something else: another program's.
     Other,
     /// There is nothing of that name.
@@ -24,23 +29,41 @@ pub enum Holds {
 pub struct Names {
     /// The file's own name.
     pub name: Holds,
-    /// The copy beside it.
+    /// The new file's name beside it.
     pub part: Holds,
-    /// The original's second name beside it.
+    /// The old file's second name beside it.
     pub side: Holds,
-    /// The original's place in the trash.
-    pub trash: Holds,
+    /// The place where the old file is kept.
+    pub kept: Holds,
     /// Whether own name and `side` are two names of one file.
     pub side_is_name: bool,
 }
 
-/// Where the original waits for the trash.
+/// How a swap is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// How names are changed.
+    pub method: SwapMethod,
+    /// Whether the new file is a copy that can be made again. One that cannot goes back to where it came from instead.
+    pub spare: bool,
+}
+
+impl Manner {
+    /// What becomes of a new file that is not needed.
+    fn away(self) -> Step {
+        if self.spare { Step::DropPart } else { Step::PutBack }
+    }
+}
+
+/// Where the old file waits to be stowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
-    /// Under the copy's name.
+    /// Under the new file's name.
     Part,
     /// Under its second name.
     Side,
+    /// Under its own name, when the new file has another one.
+    Name,
 }
 
 /// The next step.
@@ -60,97 +83,103 @@ pub enum Step {
     RenameBack,
     /// Rename the own name back to `part`, which is free.
     RenameOut,
-    /// Move the original into the trash.
+    /// Move the old file to where it is kept.
     Stow(From),
-    /// Remove the original's name beside the file: the trash holds it whole.
+    /// Remove the old file's name beside the new one: it is kept whole.
     DropKept(From),
     /// Remove `side`, which is a second name of what the own name holds.
     DropSide,
-    /// Remove the copy: it will not be needed.
+    /// Remove `part`: it is a copy that will not be needed.
     DropPart,
-    /// The output is in place and the original in the trash.
+    /// Move `part` back to where it came from.
+    PutBack,
+    /// Give the new file the name that it is to have, which is free.
+    Place,
+    /// Take that name away from it again: rename it to `part`, which is free.
+    Withdraw,
+    /// Move what is kept back to its own name, which is free.
+    Unstow,
+    /// The new file is in place, the old one kept.
     Done,
-    /// The copy has gone and the original is in place: begin again.
+    /// The new file is not beside the old one, which is in place: begin again.
     StartOver,
-    /// Another program changed the file; what it made stays. `original_in_trash` when the original was out already.
+    /// Another program changed the file; what it made stays.
     Changed {
-        /// Whether the original is in the trash.
-        original_in_trash: bool,
+        /// Whether the old file is kept: it was out already.
+        old_is_kept: bool,
     },
+    /// The name that the new file was to have holds another program's file, which stays.
+    Taken,
     /// Cannot tell: everything stays as it is, and a person must look.
     Park(&'static str),
 }
 
-const LOST: &str = "the encoded file is in place, but its original is neither beside it nor in the trash";
-const TAKEN: &str = "the original's place in the trash holds another file";
+const LOST: &str = "the new file is in place, but the old one is neither beside it nor where it is kept";
+const TAKEN: &str = "the place where the old file is kept holds another one";
 const ODD: &str = "the names beside the file hold what no step of a swap leaves";
 
-/// The next step of a swap by `method`.
+/// The next step of a swap.
 #[must_use]
-pub fn next(method: SwapMethod, names: &Names) -> Step {
-    if names.trash == Holds::Other {
+pub fn next(manner: Manner, names: &Names) -> Step {
+    if names.kept == Holds::Other {
         return Step::Park(TAKEN);
     }
-    match method {
-        SwapMethod::Exchange => exchange(names),
-        SwapMethod::Link => link(names),
-        SwapMethod::TwoRenames => two_renames(names),
+    match manner.method {
+        SwapMethod::Exchange => exchange(manner, names),
+        SwapMethod::Link => link(manner, names),
+        SwapMethod::TwoRenames => two_renames(manner, names),
     }
 }
 
-fn exchange(names: &Names) -> Step {
-    use Holds::{Nothing, Original, Other, Output};
-    match (names.name, names.part, names.trash) {
-        (Original, Output, Nothing) | (Output, Other, Nothing) => Step::Exchange,
-        (_, Original, Nothing) if names.name != Original => Step::Stow(From::Part),
-        (_, Original, Original) if names.name != Original => Step::DropKept(From::Part),
-        _ => settled(names),
+fn exchange(manner: Manner, names: &Names) -> Step {
+    use Holds::{New, Nothing, Old, Other};
+    match (names.name, names.part, names.kept) {
+        (Old, New, Nothing) | (New, Other, Nothing) => Step::Exchange,
+        (_, Old, Nothing) if names.name != Old => Step::Stow(From::Part),
+        (_, Old, Old) if names.name != Old => Step::DropKept(From::Part),
+        _ => settled(manner, names),
     }
 }
 
-fn link(names: &Names) -> Step {
-    use Holds::{Nothing, Original, Other, Output};
-    match (names.name, names.part, names.side, names.trash) {
-        (Original, Output, Nothing, Nothing) => Step::Link,
-        (Original, Output, Original, Nothing) if names.side_is_name => Step::RenameOver,
-        (Original, Nothing, Original, Nothing) | (Other, Output | Nothing, Other, Nothing) if names.side_is_name => {
-            Step::DropSide
-        }
-        (Output | Other | Nothing, Output | Nothing, Original, Nothing)
-            if names.name != Output || names.part == Nothing =>
-        {
+fn link(manner: Manner, names: &Names) -> Step {
+    use Holds::{New, Nothing, Old, Other};
+    match (names.name, names.part, names.side, names.kept) {
+        (Old, New, Nothing, Nothing) => Step::Link,
+        (Old, New, Old, Nothing) if names.side_is_name => Step::RenameOver,
+        (Old, Nothing, Old, Nothing) | (Other, New | Nothing, Other, Nothing) if names.side_is_name => Step::DropSide,
+        (New | Other | Nothing, New | Nothing, Old, Nothing) if names.name != New || names.part == Nothing => {
             Step::Stow(From::Side)
         }
-        (_, Output | Nothing, Original, Original) if names.name != Original => Step::DropKept(From::Side),
-        (.., Nothing, _) => settled(names),
+        (_, New | Nothing, Old, Old) if names.name != Old => Step::DropKept(From::Side),
+        (.., Nothing, _) => settled(manner, names),
         _ => Step::Park(ODD),
     }
 }
 
-fn two_renames(names: &Names) -> Step {
-    use Holds::{Nothing, Original, Other, Output};
-    match (names.name, names.part, names.side, names.trash) {
-        (Original, Output, Nothing, Nothing) => Step::RenameAway,
-        (Nothing, Output, Original, Nothing) => Step::RenameIn,
-        (Nothing, Nothing, Original, Nothing) | (Nothing, Output | Nothing, Other, Nothing) => Step::RenameBack,
-        (Output, Nothing, Other, Nothing) => Step::RenameOut,
-        (Output, Nothing, Original, Nothing) | (Other, Output | Nothing, Original, Nothing) => Step::Stow(From::Side),
-        (_, Output | Nothing, Original, Original) if names.name != Original => Step::DropKept(From::Side),
-        (.., Nothing, _) => settled(names),
+fn two_renames(manner: Manner, names: &Names) -> Step {
+    use Holds::{New, Nothing, Old, Other};
+    match (names.name, names.part, names.side, names.kept) {
+        (Old, New, Nothing, Nothing) => Step::RenameAway,
+        (Nothing, New, Old, Nothing) => Step::RenameIn,
+        (Nothing, Nothing, Old, Nothing) | (Nothing, New | Nothing, Other, Nothing) => Step::RenameBack,
+        (New, Nothing, Other, Nothing) => Step::RenameOut,
+        (New, Nothing, Old, Nothing) | (Other, New | Nothing, Old, Nothing) => Step::Stow(From::Side),
+        (_, New | Nothing, Old, Old) if names.name != Old => Step::DropKept(From::Side),
+        (.., Nothing, _) => settled(manner, names),
         _ => Step::Park(ODD),
     }
 }
 
-/// States in which nothing of ours but the copy is left beside the file.
-fn settled(names: &Names) -> Step {
-    use Holds::{Nothing, Original, Other, Output};
-    match (names.name, names.part, names.trash) {
-        (Output, Nothing, Original) => Step::Done,
-        (Output, Nothing, Nothing) => Step::Park(LOST),
-        (Original, Nothing, Nothing) => Step::StartOver,
-        (Original | Other | Nothing, Output, Original) | (Other | Nothing, Output, Nothing) => Step::DropPart,
-        (Original | Other | Nothing, Nothing, Original) => Step::Changed { original_in_trash: true },
-        (Other | Nothing, Nothing, Nothing) => Step::Changed { original_in_trash: false },
+/// States in which nothing of ours but the new file is left beside the name.
+fn settled(manner: Manner, names: &Names) -> Step {
+    use Holds::{New, Nothing, Old, Other};
+    match (names.name, names.part, names.kept) {
+        (New, Nothing, Old) => Step::Done,
+        (New, Nothing, Nothing) => Step::Park(LOST),
+        (Old, Nothing, Nothing) => Step::StartOver,
+        (Old | Other | Nothing, New, Old) | (Other | Nothing, New, Nothing) => manner.away(),
+        (Old | Other | Nothing, Nothing, Old) => Step::Changed { old_is_kept: true },
+        (Other | Nothing, Nothing, Nothing) => Step::Changed { old_is_kept: false },
         _ => Step::Park(ODD),
     }
 }
@@ -159,8 +188,14 @@ fn settled(names: &Names) -> Step {
 mod tests {
     use super::*;
 
-    const ALL: [Holds; 4] = [Holds::Original, Holds::Output, Holds::Other, Holds::Nothing];
-    const METHODS: [SwapMethod; 3] = [SwapMethod::Exchange, SwapMethod::Link, SwapMethod::TwoRenames];
+    const ALL: [Holds; 4] = [Holds::Old, Holds::New, Holds::Other, Holds::Nothing];
+
+    /// Every method, with a new file that can be made again and with one that cannot.
+    fn manners() -> impl Iterator<Item = Manner> {
+        [SwapMethod::Exchange, SwapMethod::Link, SwapMethod::TwoRenames]
+            .into_iter()
+            .flat_map(|method| [true, false].into_iter().map(move |spare| Manner { method, spare }))
+    }
 
     /// What the file system does for a step; none when the step ends the swap.
     fn apply(step: Step, n: Names) -> Option<Names> {
@@ -172,11 +207,12 @@ mod tests {
             Step::RenameIn => Names { name: n.part, part: Holds::Nothing, ..n },
             Step::RenameBack => Names { name: n.side, side: Holds::Nothing, ..n },
             Step::RenameOut => Names { name: Holds::Nothing, part: n.name, ..n },
-            Step::Stow(From::Part) => Names { trash: n.part, part: Holds::Nothing, ..n },
-            Step::Stow(From::Side) => Names { trash: n.side, side: Holds::Nothing, ..n },
-            Step::DropKept(From::Part) | Step::DropPart => Names { part: Holds::Nothing, ..n },
+            Step::Stow(From::Part) => Names { kept: n.part, part: Holds::Nothing, ..n },
+            Step::Stow(From::Side) => Names { kept: n.side, side: Holds::Nothing, ..n },
+            Step::DropKept(From::Part) | Step::DropPart | Step::PutBack => Names { part: Holds::Nothing, ..n },
             Step::DropKept(From::Side) | Step::DropSide => Names { side: Holds::Nothing, side_is_name: false, ..n },
             Step::Done | Step::StartOver | Step::Changed { .. } | Step::Park(_) => return None,
+            step => panic!("{step:?} is of the other table"),
         };
         Some(after)
     }
@@ -185,13 +221,13 @@ mod tests {
         ALL.into_iter()
             .flat_map(|name| ALL.into_iter().flat_map(move |part| ALL.into_iter().map(move |side| (name, part, side))))
             .flat_map(|(name, part, side)| {
-                ALL.into_iter().flat_map(move |trash| {
+                ALL.into_iter().flat_map(move |kept| {
                     let one_file = name == side && name != Holds::Nothing;
                     [false, true].into_iter().filter(move |same| !same || one_file).map(move |side_is_name| Names {
                         name,
                         part,
                         side,
-                        trash,
+                        kept,
                         side_is_name,
                     })
                 })
@@ -200,36 +236,37 @@ mod tests {
 
     fn count(n: &Names, what: Holds) -> usize {
         let side = if n.side_is_name { Holds::Nothing } else { n.side };
-        [n.name, n.part, side, n.trash].into_iter().filter(|h| *h == what).count()
+        [n.name, n.part, side, n.kept].into_iter().filter(|h| *h == what).count()
     }
 
     #[test]
-    fn no_step_from_any_state_loses_the_last_original_or_another_programs_file() {
-        for method in METHODS {
+    fn no_step_from_any_state_loses_the_last_old_file_or_another_programs_or_a_new_one_that_cannot_be_made_again() {
+        for manner in manners() {
             for before in states() {
-                let step = next(method, &before);
+                let step = next(manner, &before);
                 let Some(after) = apply(step, before) else {
                     continue;
                 };
-                assert!(
-                    count(&before, Holds::Original) == 0 || count(&after, Holds::Original) > 0,
-                    "{method:?} {before:?} {step:?}"
-                );
-                assert!(count(&after, Holds::Other) >= count(&before, Holds::Other), "{method:?} {before:?} {step:?}");
+                let told = format!("{manner:?} {before:?} {step:?}");
+                let survives = |what| count(&before, what) == 0 || count(&after, what) > 0;
+                assert!(survives(Holds::Old), "{told}");
+                assert!(count(&after, Holds::Other) >= count(&before, Holds::Other), "{told}");
+                let put_back = step == Step::PutBack && before.part == Holds::New;
+                assert!(manner.spare || survives(Holds::New) || put_back, "{told}");
             }
         }
     }
 
     #[test]
     fn every_state_comes_to_an_end() {
-        for method in METHODS {
+        for manner in manners() {
             for state in states() {
                 let mut now = state;
                 let mut steps = 0;
-                while let Some(after) = apply(next(method, &now), now) {
+                while let Some(after) = apply(next(manner, &now), now) {
                     now = after;
                     steps += 1;
-                    assert!(steps < 10, "{method:?} {state:?} goes round");
+                    assert!(steps < 10, "{manner:?} {state:?} goes round");
                 }
             }
         }
@@ -237,55 +274,56 @@ mod tests {
 
     #[test]
     fn a_swap_passes_no_state_without_a_whole_file_at_the_name_but_for_two_renames() {
-        for method in METHODS {
+        for manner in manners() {
             let mut now = Names {
-                name: Holds::Original,
-                part: Holds::Output,
+                name: Holds::Old,
+                part: Holds::New,
                 side: Holds::Nothing,
-                trash: Holds::Nothing,
+                kept: Holds::Nothing,
                 side_is_name: false,
             };
-            while let Some(after) = apply(next(method, &now), now) {
+            while let Some(after) = apply(next(manner, &now), now) {
                 now = after;
-                let gap = method == SwapMethod::TwoRenames && now.side == Holds::Original;
-                assert!(matches!(now.name, Holds::Original | Holds::Output) || gap, "{method:?} {now:?}");
+                let gap = manner.method == SwapMethod::TwoRenames && now.side == Holds::Old;
+                assert!(matches!(now.name, Holds::Old | Holds::New) || gap, "{manner:?} {now:?}");
             }
-            assert_eq!((now.name, now.trash, next(method, &now)), (Holds::Output, Holds::Original, Step::Done));
+            assert_eq!((now.name, now.kept, next(manner, &now)), (Holds::New, Holds::Old, Step::Done));
         }
     }
 
     #[test]
     fn a_file_that_came_between_is_put_back_at_its_name() {
         let exchanged = Names {
-            name: Holds::Output,
+            name: Holds::New,
             part: Holds::Other,
             side: Holds::Nothing,
-            trash: Holds::Nothing,
+            kept: Holds::Nothing,
             side_is_name: false,
         };
         let renamed = Names {
-            name: Holds::Output,
+            name: Holds::New,
             part: Holds::Nothing,
             side: Holds::Other,
-            trash: Holds::Nothing,
+            kept: Holds::Nothing,
             side_is_name: false,
         };
         let linked = Names {
             name: Holds::Other,
-            part: Holds::Output,
+            part: Holds::New,
             side: Holds::Other,
-            trash: Holds::Nothing,
+            kept: Holds::Nothing,
             side_is_name: true,
         };
         for (method, mut now) in
             [(SwapMethod::Exchange, exchanged), (SwapMethod::TwoRenames, renamed), (SwapMethod::Link, linked)]
         {
-            while let Some(after) = apply(next(method, &now), now) {
+            let manner = Manner { method, spare: true };
+            while let Some(after) = apply(next(manner, &now), now) {
                 now = after;
             }
             assert_eq!(
-                (now.name, next(method, &now)),
-                (Holds::Other, Step::Changed { original_in_trash: false }),
+                (now.name, next(manner, &now)),
+                (Holds::Other, Step::Changed { old_is_kept: false }),
                 "{method:?}"
             );
         }

@@ -1,34 +1,44 @@
-//! The trash: originals in `.av1/trash/<job uid>/`, each with a `.json` beside it that says what it is and until when it is kept.
+//! The trash: originals, and after a restore AV1 files, in `.av1/trash/<job uid>/`, each with a `.json` beside it that says what it
+//! is and until when it is kept. A description is written before its file comes and removed after it went.
 
-use av1_crds::wire::{FileIdentity, JobId, LibraryId};
+use av1_crds::paths;
+use av1_crds::wire::{FileIdentity, JobId, LibraryId, Wanted};
 use serde::{Deserialize, Serialize};
 
 use crate::receipt::path_hash;
 
 /// Version of the format.
 pub const VERSION: u32 = 1;
-/// Suffix of the description beside an original.
+/// Suffix of the description beside a file.
 pub const SUFFIX: &str = ".json";
+/// Most bytes of a description that are read.
+pub const MAX_DESCRIPTION: usize = 64 << 10;
 /// Most bytes of a file name on the file systems that are supported.
 pub const MAX_NAME: usize = 255;
 
-/// One original.
+/// One file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrashEntry {
     /// Version of the format.
     pub v: u32,
-    /// Name of the original in the same folder.
+    /// Name of the file in the same folder.
     pub file: String,
+    /// Which of the two files it is.
+    #[serde(default)]
+    pub holds: Wanted,
     /// Path below the library's root that it was at.
     pub path: String,
+    /// Path of what replaced it, when that has another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacement_path: Option<String>,
     /// The library.
     pub library: LibraryId,
-    /// The job that replaced it.
+    /// The job that put it here.
     pub job: JobId,
-    /// Identity of the original.
+    /// Its identity.
     pub identity: FileIdentity,
-    /// SHA-256 of the original.
+    /// Its SHA-256.
     pub sha256: String,
     /// Identity of what replaced it.
     pub replacement: FileIdentity,
@@ -38,6 +48,41 @@ pub struct TrashEntry {
     pub at: String,
     /// Until when it is kept, RFC 3339.
     pub until: String,
+}
+
+impl TrashEntry {
+    /// Reads a description.
+    ///
+    /// # Errors
+    /// When it is not one, or of a newer version.
+    pub fn parse(json: &[u8]) -> Result<Self, String> {
+        let entry: Self = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+        if entry.v > VERSION {
+            return Err(format!("it has format {}, this version knows formats up to {VERSION}", entry.v));
+        }
+        Ok(entry)
+    }
+
+    /// Path that what replaced it was written to.
+    #[must_use]
+    pub fn replacement_path(&self) -> &str {
+        self.replacement_path.as_deref().unwrap_or(&self.path)
+    }
+}
+
+/// Path, below the library's root, of the file `name` in the job's trash folder.
+#[must_use]
+pub fn path_in_trash(job_uid: &str, name: &str) -> String {
+    format!("{}/{}/{job_uid}/{name}", paths::AV1_DIR, paths::TRASH_DIR)
+}
+
+/// UID of the job and name of the file, of a path that [`path_in_trash`] made; none for any other path.
+#[must_use]
+pub fn split_path(path: &str) -> Option<(&str, &str)> {
+    let below = path.strip_prefix(paths::AV1_DIR)?.strip_prefix('/')?.strip_prefix(paths::TRASH_DIR)?;
+    let (job, name) = below.strip_prefix('/')?.split_once('/')?;
+    let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['/', '\0']);
+    (plain(job) && plain(name)).then_some((job, name))
 }
 
 /// Name in the trash for the file `name` at `path`, the `attempt`-th choice from 0: its own, unless that leaves no room for
@@ -52,6 +97,23 @@ pub fn name_in_trash(path: &str, name: &str, attempt: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_file_in_a_jobs_folder_of_the_trash_is_one() {
+        assert_eq!(split_path(&path_in_trash("u-1", "a b.mkv")), Some(("u-1", "a b.mkv")));
+        for path in [
+            ".av1/trash/u-1",
+            ".av1/trash/u-1/",
+            ".av1/trash/../x",
+            ".av1/trash/u/../x",
+            ".av1/trash//x",
+            ".av1/trashy/u/x",
+            "film.mkv",
+            "/.av1/trash/u/x",
+        ] {
+            assert_eq!(split_path(path), None, "{path}");
+        }
+    }
 
     #[test]
     fn a_name_keeps_room_for_its_description() {

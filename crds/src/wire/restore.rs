@@ -64,7 +64,8 @@ pub struct RestoreResult {
     pub reason: String,
     /// What happened, with the figures.
     pub message: String,
-    /// Path of the wanted file below the library's root; where the AV1 file was found, if it was renamed.
+    /// Path of the wanted file below the library's root; where the AV1 file was found, if it was renamed. Empty when it has
+    /// more than 500 bytes or control characters: the receipt has it.
     pub path: String,
     /// SHA-256 of the whole file there, as read back after the swap.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -50,8 +50,14 @@ pub struct SettleTask {
 /// What became of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SettleVerdict {
-    /// The verified output is in place, the original in the trash.
+    /// The verified output is in place, the original is kept.
     Replaced,
+    /// The verified output is beside the original, which is untouched.
+    PutBeside,
+    /// The figures are written down; the file is untouched and the output gone.
+    Reported,
+    /// The name that the output was to have is another file's: nothing was changed, and that is written down as a failure.
+    TargetExists,
     /// Markers and receipt are written; the file is untouched.
     Recorded,
     /// The file is not the one that was encoded; nothing was changed.
@@ -68,7 +74,11 @@ pub struct SettleResult {
     pub message: String,
     /// Path of the receipt below the library's root.
     pub receipt: String,
-    /// Path of the original in the trash below the library's root, when it was replaced.
+    /// Path of the output below the library's root, when that is not the source's. None too when it has more than 500 bytes or
+    /// control characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Path of the original below the library's root, when it was replaced: in the trash, or beside the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<String>,
     /// SHA-256 of the original.

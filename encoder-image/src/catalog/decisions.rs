@@ -9,6 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use av1_crds::paths::{AV1_DIR, RECEIPTS_DIR};
+use av1_crds::reasons::RESTORED_BY_USER;
+use av1_crds::settings::ReplacementMode;
 use av1_crds::wire::EncodeVerdict;
 use av1_media::gates::Decision;
 use av1_media::receipt::{MAX_RECEIPTS_JSON, Receipts};
@@ -101,7 +103,9 @@ impl Decisions {
     pub(super) fn replaced(&self) -> Replaced {
         let mut sum = Replaced::default();
         for file in self.files.values() {
-            let newest = file.decisions.iter().find(|d| d.verdict == EncodeVerdict::Encoded);
+            // Of a file whose original was brought back nothing is saved.
+            let placed = |d: &&Arc<Decision>| d.verdict == EncodeVerdict::Encoded || d.reason == RESTORED_BY_USER;
+            let newest = file.decisions.iter().find(placed).filter(|d| d.mode == ReplacementMode::Replace);
             if let Some((source, result)) = newest.and_then(|d| Some((&d.source, d.result.as_ref()?))) {
                 sum.before += source.size;
                 sum.after += result.size;

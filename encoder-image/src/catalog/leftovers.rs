@@ -148,7 +148,9 @@ mod tests {
         let entry = TrashEntry {
             v: VERSION,
             file: file.into(),
+            holds: av1_crds::wire::Wanted::Original,
             path: format!("a/{file}"),
+            replacement_path: None,
             library: LibraryId { namespace: "n".into(), name: "films".into(), uid: "l".into(), cluster: "c".into() },
             job: JobId { name: "j".into(), uid: job.into(), run: 1 },
             identity: FileIdentity::default(),

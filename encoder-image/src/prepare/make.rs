@@ -44,7 +44,7 @@ pub(super) fn make(root: &Folder, task: &PrepareTask) -> Result<MakeResult, Role
     expect(task, existing.as_ref())?;
     let av1 = root.make_folder(OsStr::new(paths::AV1_DIR), AV1_MODE).map_err(|e| failure("making .av1", &e))?;
     // A second library may have come in between, so the answer is taken from what is on the volume.
-    let now = prove::server_time(&av1).map_err(|e| failure("writing in .av1", &e))?;
+    let now = volume::server_time(&av1, OsStr::new(".prepare-clock")).map_err(|e| failure("writing in .av1", &e))?;
     let mut notes = Vec::new();
     if let Some(found) = &existing
         && !same(&found.owner, &task.library)

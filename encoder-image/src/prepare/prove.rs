@@ -23,18 +23,6 @@ pub(super) struct Proof {
     pub(super) notes: Vec<String>,
 }
 
-/// The file system's time: that of a file made just now.
-pub(super) fn server_time(av1: &Folder) -> io::Result<SystemTime> {
-    let name = OsStr::new(".prepare-clock");
-    av1.unlink(name)?;
-    let mut file = av1.create_new(name, 0o600)?;
-    file.write_all(b"now")?;
-    file.sync_all()?;
-    let time = file.metadata()?.modified()?;
-    av1.unlink(name)?;
-    Ok(time)
-}
-
 /// Modification time of a file.
 pub(super) fn modified(stat: &Stat) -> SystemTime {
     let seconds = Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or(0));

@@ -7,7 +7,6 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 
-use av1_crds::wire::SettleTask;
 use av1_media::receipt::path_hash;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -21,6 +20,18 @@ use crate::role::now;
 const MAX_CLAIM: usize = 64 << 10;
 /// Longest chain of pods that ended without letting go.
 const MAX_CHAIN: usize = 1_000;
+
+/// Who claims what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Who<'a> {
+    /// Path below the library's root.
+    pub(super) path: &'a str,
+    /// UID of the job, or what the work is when it is no job's.
+    pub(super) job: &'a str,
+    pub(super) run: i64,
+    /// UIDs of pods that were seen to end.
+    pub(super) takeover_from: &'a [String],
+}
 
 /// What a claim file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,18 +51,18 @@ pub(super) struct Claim {
     chain: Vec<OsString>,
 }
 
-/// Takes the claim on the task's path for the pod.
-pub(super) fn take(state: &State, task: &SettleTask, pod: &str) -> Result<Claim, SettleError> {
-    let hash = path_hash(&task.path);
+/// Takes the claim on a path for the pod.
+pub(super) fn take(state: &State, who: Who<'_>, pod: &str) -> Result<Claim, SettleError> {
+    let hash = path_hash(who.path);
     let own = ClaimFile {
         v: 1,
-        path: task.path.clone(),
-        job: task.job.uid.clone(),
-        run: task.job.run,
+        path: who.path.to_owned(),
+        job: who.job.to_owned(),
+        run: who.run,
         pod: pod.to_owned(),
         at: now().to_string(),
     };
-    for ended in &task.takeover_from {
+    for ended in who.takeover_from {
         state.claims.unlink(&temporary_of(ended)).doing(|| "removing what an ended pod left".to_owned())?;
     }
     let mut chain = vec![OsString::from(&hash)];
@@ -60,13 +71,13 @@ pub(super) fn take(state: &State, task: &SettleTask, pod: &str) -> Result<Claim,
         match make(&state.claims, &name, &own).doing(|| "writing the claim on the path".to_owned())? {
             None => {
                 confirm(&state.claims, &chain, &own)?;
-                sweep(state, task, &hash, &chain)?;
+                sweep(state, who, &hash, &chain)?;
                 return Ok(Claim { chain });
             }
             Some(holder) if holder.pod == pod => return Ok(Claim { chain }),
             Some(holder)
-                if task.takeover_from.contains(&holder.pod)
-                    || holder.pod.is_empty() && !task.takeover_from.is_empty() =>
+                if who.takeover_from.contains(&holder.pod)
+                    || holder.pod.is_empty() && !who.takeover_from.is_empty() =>
             {
                 chain.push(OsString::from(format!("{hash}.after.{}", holder.pod)))
             }
@@ -102,8 +113,8 @@ fn make(claims: &Folder, name: &OsStr, own: &ClaimFile) -> io::Result<Option<Cla
 }
 
 /// Removes followers of ended pods to which no chain leads any more: left by a pod that was killed while it let go.
-fn sweep(state: &State, task: &SettleTask, hash: &str, chain: &[OsString]) -> Result<(), SettleError> {
-    for ended in &task.takeover_from {
+fn sweep(state: &State, who: Who<'_>, hash: &str, chain: &[OsString]) -> Result<(), SettleError> {
+    for ended in who.takeover_from {
         let name = OsString::from(format!("{hash}.after.{ended}"));
         if !chain.contains(&name) {
             state.claims.unlink(&name).doing(|| "removing what an ended pod left".to_owned())?;
@@ -167,4 +178,26 @@ impl Claim {
         }
         state.claims.sync()
     }
+}
+
+/// Removes claims that pods which were seen to end left on any path but `path`: one that was killed before it had changed
+/// anything there, and whose work goes on elsewhere because the file was moved, or when all was done but letting go.
+pub(super) fn forget_others(state: &State, path: Option<&str>, takeover_from: &[String]) -> Result<(), SettleError> {
+    if takeover_from.is_empty() {
+        return Ok(());
+    }
+    let own = path.map(path_hash);
+    let forget = || {
+        for name in state.claims.names()? {
+            let text = name.to_string_lossy();
+            if text.starts_with('.') || own.as_ref().is_some_and(|own| text.starts_with(own.as_str())) {
+                continue;
+            }
+            if read(&state.claims, &name).is_ok_and(|holder| takeover_from.contains(&holder.pod)) {
+                state.claims.unlink(&name)?;
+            }
+        }
+        Ok(())
+    };
+    forget().doing(|| "removing what ended pods left".to_owned())
 }

@@ -10,17 +10,23 @@ mod claim;
 mod cleanup;
 mod copy;
 mod error;
+mod find;
 mod journal;
+mod keep;
+pub(crate) mod mark;
 mod place;
+pub(crate) mod purge;
 mod record;
 mod replace;
+pub(crate) mod restore;
 mod result;
 mod swap;
 
 use std::ffi::OsStr;
 
 use av1_crds::paths;
-use av1_crds::wire::{EncodeVerdict, SettleResult, SettleTask};
+use av1_crds::settings::ReplacementMode;
+use av1_crds::wire::{EncodeVerdict, OutputFile, SettleResult, SettleTask};
 use av1_media::identity::{Comparison, compare};
 use av1_media::journal::Journal;
 use av1_media::receipt::Receipt;
@@ -29,8 +35,11 @@ use crate::beneath::Root;
 use crate::role::now;
 use crate::role::{PodArgs, RoleFailure};
 use crate::volume;
+use claim::Who;
 use error::{Doing, SettleError};
 use place::{Place, State, identity_at};
+
+type SettleJournal = Journal<SettleTask>;
 
 /// What became of a file.
 enum Outcome {
@@ -50,9 +59,9 @@ pub(crate) fn run(task: &SettleTask, args: &PodArgs) -> Result<SettleResult, Rol
     let root = Root::open(&args.library).doing(|| format!("opening the library {}", args.library.display()))?;
     volume::check(&root, &task.volume_id, &task.library)?;
     let state = State::open(&root)?;
-    let swapping =
-        || journal::read(&state, &task.job.uid).map_or(true, |journal| journal.is_some_and(|j| j.swap.is_some()));
-    let claim = claim::take(&state, task, &args.pod_uid).map_err(|error| error.failure(swapping()))?;
+    let swapping = || read_journal(&state, task).map_or(true, |journal| journal.is_some_and(|j| j.swap.is_some()));
+    let who = Who { path: &task.path, job: &task.job.uid, run: task.job.run, takeover_from: &task.takeover_from };
+    let claim = claim::take(&state, who, &args.pod_uid).map_err(|error| error.failure(swapping()))?;
     let settled = settle(&root, &state, task);
     // A job whose names may be half changed keeps its claim: only its own next pod may go on.
     let keep = settled.is_err() && swapping();
@@ -65,26 +74,52 @@ pub(crate) fn run(task: &SettleTask, args: &PodArgs) -> Result<SettleResult, Rol
 /// Refuses what would reach outside the library, or into what is ours.
 fn validate(task: &SettleTask, pod: &str) -> Result<(), SettleError> {
     let invalid = |why: String| Err(SettleError::Invalid(why));
-    for (what, uid) in [("job", task.job.uid.as_str()), ("pod", pod)]
-        .into_iter()
-        .chain(task.takeover_from.iter().map(|uid| ("pod", uid.as_str())))
-    {
-        if uid.is_empty() || uid.len() > 64 || !uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return invalid(format!("{uid:?} is not the UID of a {what}"));
-        }
-    }
-    if task.path.contains('\0')
-        || task.path.split('/').any(|part| part.is_empty() || part == "." || part == ".." || part == paths::AV1_DIR)
-    {
-        return invalid(format!("{:?} is not the path of a library's file", task.path));
-    }
+    validate_uids(&[&task.job.uid], pod, &task.takeover_from)?;
+    validate_path(&task.path)?;
     match (&task.output, task.verdict) {
         (None, EncodeVerdict::Encoded) => invalid("the task says Encoded but names no output".to_owned()),
         (Some(output), EncodeVerdict::Encoded) if output.sha256.len() != 64 => {
             invalid("the output's SHA-256 is not one".to_owned())
         }
+        (Some(OutputFile { target: Some(target), .. }), _) if !is_in_other_container(&task.path, target) => {
+            invalid(format!("{target:?} is not the path of {:?} in another container", task.path))
+        }
         _ => Ok(()),
     }
+}
+
+/// Whether a path is that of the same file in another container, as the encode may name it.
+fn is_in_other_container(path: &str, target: &str) -> bool {
+    let extension = target.rsplit_once('.').map(|(_, extension)| extension);
+    let plain = |e: &&str| (1..=5).contains(&e.len()) && e.bytes().all(|b| b.is_ascii_alphanumeric());
+    extension.filter(plain).and_then(|e| paths::in_other_container(path, e)).is_some_and(|other| other == target)
+        && path != target
+}
+
+/// Refuses what could not be part of a file's name.
+fn validate_uids(jobs: &[&str], pod: &str, takeover_from: &[String]) -> Result<(), SettleError> {
+    let pods = std::iter::once(pod).chain(takeover_from.iter().map(String::as_str)).map(|uid| ("pod", uid));
+    for (what, uid) in jobs.iter().map(|uid| ("job", *uid)).chain(pods) {
+        if uid.is_empty() || uid.len() > 64 || !uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return Err(SettleError::Invalid(format!("{uid:?} is not the UID of a {what}")));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what is not a plain path below the library's root, and what is ours.
+fn validate_path(path: &str) -> Result<(), SettleError> {
+    if path.contains('\0')
+        || path.split('/').any(|part| part.is_empty() || part == "." || part == ".." || part == paths::AV1_DIR)
+    {
+        return Err(SettleError::Invalid(format!("{path:?} is not the path of a library's file")));
+    }
+    Ok(())
+}
+
+/// What an earlier run of the job wrote, if any.
+fn read_journal(state: &State, task: &SettleTask) -> Result<Option<SettleJournal>, SettleError> {
+    journal::read(state, &task.job.uid)
 }
 
 /// Under the claim: goes on where an earlier run ended, or begins.
@@ -92,7 +127,7 @@ fn settle(root: &Root, state: &State, task: &SettleTask) -> Result<SettleResult,
     let (receipts, _) = record::receipts(state, &task.path)?;
     let has_receipt =
         |task: &SettleTask| receipts.entries.iter().find(|r| r.job.uid == task.job.uid && r.job.run == task.job.run);
-    let mut earlier = journal::read(state, &task.job.uid)?;
+    let mut earlier = read_journal(state, task)?;
     if let Some(old) = earlier.take_if(|journal| journal.task.job.run != task.job.run) {
         // An earlier run of the job ended in the middle: its names come first.
         if old.swap.is_some() && has_receipt(&old.task).is_none() {
@@ -114,9 +149,14 @@ fn settle(root: &Root, state: &State, task: &SettleTask) -> Result<SettleResult,
 }
 
 /// Does what the verdict asks for.
-fn decide(root: &Root, state: &State, task: &SettleTask, earlier: Option<Journal>) -> Result<Outcome, SettleError> {
+fn decide(
+    root: &Root,
+    state: &State,
+    task: &SettleTask,
+    earlier: Option<SettleJournal>,
+) -> Result<Outcome, SettleError> {
     let swapping = earlier.as_ref().is_some_and(|journal| journal.swap.is_some());
-    let Some(place) = Place::open(root, task)? else {
+    let Some(place) = Place::open(root, &task.path, &task.job.uid)? else {
         if swapping {
             return Err(SettleError::Parked(format!(
                 "the folder of {:?} is gone in the middle of a swap: original and output are where the folder went, as {:?} or .av1-{}.*",
@@ -125,8 +165,13 @@ fn decide(root: &Root, state: &State, task: &SettleTask, earlier: Option<Journal
         }
         return Ok(Outcome::SourceChanged { original: None });
     };
-    if task.verdict == EncodeVerdict::Encoded {
-        return replace::replace(root, state, &place, task, earlier);
+    if let (EncodeVerdict::Encoded, Some(output)) = (task.verdict, &task.output) {
+        return match task.settings.replacement_mode {
+            ReplacementMode::ReportOnly => replace::report(root, state, &place, task, output),
+            ReplacementMode::Replace | ReplacementMode::Beside => {
+                replace::replace(root, state, &place, task, output, earlier)
+            }
+        };
     }
     let found = identity_at(&place.folder, &place.name).doing(|| "looking at the file".to_owned())?;
     if found.is_none_or(|found| compare(&task.source, &found) == Comparison::Different) {

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use av1_crds::paths;
-use av1_crds::wire::{FileIdentity, SettleTask};
+use av1_crds::wire::FileIdentity;
 use av1_media::identity::{fingerprint, samples};
 use rustix::io::Errno;
 
@@ -33,9 +33,9 @@ pub(super) struct State {
 pub(super) struct Place {
     pub(super) folder: Folder,
     pub(super) name: OsString,
-    /// The copy of the output.
+    /// The file that is to be at the name, before it is.
     pub(super) part: OsString,
-    /// The original's second name.
+    /// The second name of the file at the name.
     pub(super) side: OsString,
     /// For small files before they get their name.
     pub(super) temporary: OsString,
@@ -69,18 +69,18 @@ impl State {
 }
 
 impl Place {
-    /// Holds the file's folder open; none when that folder is gone.
-    pub(super) fn open(root: &Root, task: &SettleTask) -> Result<Option<Self>, SettleError> {
-        let path = Path::new(&task.path);
+    /// Holds the folder of the file at `path` open; none when that folder is gone.
+    pub(super) fn open(root: &Root, path: &str, job_uid: &str) -> Result<Option<Self>, SettleError> {
+        let path = Path::new(path);
         match root.parent_of(path) {
             Ok((folder, name)) => {
                 refuse_foreign_library(root, path)?;
-                let beside = |suffix: &str| OsString::from(format!(".av1-{}.{suffix}", task.job.uid));
+                let beside = |suffix: &str| OsString::from(format!(".av1-{job_uid}.{suffix}"));
                 Ok(Some(Self { folder, name, part: beside("part"), side: beside("orig"), temporary: beside("tmp") }))
             }
             // A link or a file may stand where a folder was.
             Err(e) if matches!(Errno::from_io_error(&e), Some(Errno::NOENT | Errno::LOOP | Errno::NOTDIR)) => Ok(None),
-            Err(e) => Err(e).doing(|| format!("opening the folder of {:?}", task.path)),
+            Err(e) => Err(e).doing(|| format!("opening the folder of {path:?}")),
         }
     }
 }
@@ -141,6 +141,16 @@ pub(super) fn identity_at(folder: &Folder, name: &OsStr) -> io::Result<Option<Fi
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied && is_anothers(folder, name)? => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// The same for a path below the library's root.
+pub(super) fn identity_below(root: &Root, path: &str) -> Result<Option<FileIdentity>, SettleError> {
+    let look = || match root.parent_of(Path::new(path)) {
+        Ok((folder, name)) => identity_at(&folder, &name),
+        Err(e) if matches!(Errno::from_io_error(&e), Some(Errno::NOENT | Errno::LOOP | Errno::NOTDIR)) => Ok(None),
+        Err(e) => Err(e),
+    };
+    look().doing(|| format!("looking at {path:?}"))
 }
 
 /// Whether there is something of this name that belongs to another user.

@@ -6,7 +6,7 @@ use std::io;
 use av1_crds::paths;
 use av1_crds::reasons;
 use av1_crds::settings::WhySidecars;
-use av1_crds::wire::{EncodeVerdict, SettleTask};
+use av1_crds::wire::{EncodeVerdict, FileIdentity, SettleTask};
 use av1_media::marker::{MAX_MARKER, Marker, OwnMarker, Why, why_is_ours, why_text};
 use av1_media::receipt::{
     self, MAX_RECEIPTS_JSON, MAX_REPORT_JSON, Receipt, ReceiptError, Receipts, file_name, settings_digest,
@@ -14,6 +14,7 @@ use av1_media::receipt::{
 use av1_media::trash::MAX_NAME;
 use sha2::{Digest, Sha256};
 
+use super::Outcome;
 use super::copy::run_folder;
 use super::error::{Doing, SettleError, is_lasting};
 use super::place::{Place, State, read_capped, write_new, write_whole};
@@ -56,6 +57,8 @@ pub(super) fn receipt(root: &Root, task: &SettleTask, at: &str) -> Result<Receip
         source_sha256: None,
         result: None,
         result_sha256: None,
+        result_path: None,
+        restored: None,
         original: None,
         original_until: None,
         settings: task.settings.clone(),
@@ -92,6 +95,23 @@ fn report(root: &Root, task: &SettleTask) -> Result<(Option<serde_json::Value>, 
     }
 }
 
+/// Writes down that the name which the output was to have is another file's.
+pub(super) fn target_exists(
+    root: &Root,
+    state: &State,
+    task: &SettleTask,
+    target: &str,
+    at: &str,
+) -> Result<Outcome, SettleError> {
+    let mut receipt = receipt(root, task, at)?;
+    receipt.verdict = EncodeVerdict::Failed;
+    receipt.reason = reasons::TARGET_EXISTS.to_owned();
+    receipt.message = format!(
+        "{target:?} is there already, so the output could not get that name: move that file away, then ask for a retry"
+    );
+    Ok(Outcome::Receipt(Box::new(write_receipt(state, receipt)?)))
+}
+
 /// Writes the receipt before all others of its path.
 pub(super) fn write_receipt(state: &State, mut receipt: Receipt) -> Result<Receipt, SettleError> {
     let name = OsString::from(file_name(&receipt.path));
@@ -116,7 +136,11 @@ pub(super) fn mark(place: &Place, task: &SettleTask, at: &str) -> Result<Vec<Str
     let mut not_written = Vec::new();
     let wants_marker = task.verdict == EncodeVerdict::Rejected && reasons::REJECTIONS.contains(&task.reason.as_str());
     let marked = wants_marker
-        && unless_lasting(write_marker(place, task, at, &mut not_written), &mut not_written)?.unwrap_or(false);
+        && unless_lasting(
+            write_marker(place, &task.source, (&task.reason, &task.message), at, &mut not_written),
+            &mut not_written,
+        )?
+        .unwrap_or(false);
     if task.settings.why_sidecars == WhySidecars::Jobs {
         unless_lasting(write_why(place, task, at, marked, &mut not_written), &mut not_written)?;
     }
@@ -134,9 +158,12 @@ fn unless_lasting<T>(written: Result<T, SettleError>, not_written: &mut Vec<Stri
     }
 }
 
-fn write_marker(
+/// Writes a marker of ours about the file with this identity, for a reason and what is said about it; false, and a word about it,
+/// when one of the user's is there or the name would be too long.
+pub(super) fn write_marker(
     place: &Place,
-    task: &SettleTask,
+    identity: &FileIdentity,
+    (reason, message): (&str, &str),
     at: &str,
     not_written: &mut Vec<String>,
 ) -> Result<bool, SettleError> {
@@ -144,7 +171,7 @@ fn write_marker(
         return Ok(false);
     };
     let file = place.name.to_string_lossy();
-    let own = OwnMarker::new(&file, &task.source, &task.reason, &task.message, at);
+    let own = OwnMarker::new(&file, identity, reason, message, at);
     let mut write = || -> io::Result<bool> {
         let json = own.to_json()?;
         if place.folder.stat(&name)?.is_none() {
@@ -195,6 +222,20 @@ fn write_why(
         Ok(())
     };
     write().doing(|| "writing the sidecar beside the file".to_owned())
+}
+
+/// The marker beside a file, if there is one.
+pub(super) fn marker(place: &Place) -> Result<Option<Marker>, SettleError> {
+    let Some(name) = beside(place, paths::SKIP_SUFFIX, &mut Vec::new()) else {
+        return Ok(None);
+    };
+    let read = || {
+        if place.folder.stat(&name)?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(read_small(place, &name, MAX_MARKER)?.map_or(Marker::Users, |bytes| Marker::read(&bytes))))
+    };
+    read().doing(|| "looking for a marker beside the file".to_owned())
 }
 
 /// Removes marker and sidecar that an earlier job of ours left beside a file that is now replaced.

@@ -4,29 +4,61 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::path::Path;
 
+use av1_crds::paths::beside_original;
 use av1_crds::reasons;
-use av1_crds::wire::{FileIdentity, OutputFile, SettleTask};
+use av1_crds::settings::ReplacementMode;
+use av1_crds::wire::{FileIdentity, OutputFile, SettleTask, Wanted};
 use av1_media::identity::{Comparison, compare, same_content};
-use av1_media::journal::{Journal, Record, Swap};
+use av1_media::journal::{Record, Swap};
 use av1_media::receipt::Receipt;
-use av1_media::trash::{SUFFIX, name_in_trash};
-use jiff::{SignedDuration, Timestamp};
+use av1_media::swap::apart::Old;
+use av1_media::trash::{self, MAX_NAME, TrashEntry};
+use jiff::Timestamp;
 
 use super::copy::{drop_cache, place_output, sha256};
 use super::error::{Doing, SettleError};
 use super::journal::{self, JournalFile};
+use super::keep::Keep;
 use super::place::{Place, State, identity_at, identity_of};
-use super::record;
 use super::swap::{Ended, Swapping};
-use super::{Outcome, attributes};
-use crate::beneath::{Folder, Root};
+use super::{Outcome, SettleJournal, attributes, record, result};
+use crate::beneath::Root;
 use crate::facts::users_marker;
 use crate::role::now;
 
 /// How often the work begins again when another program takes the copy away.
-const MOST_STARTS: u32 = 3;
-/// Names that are tried in the job's trash folder.
-const MOST_NAMES: u32 = 1_000;
+pub(super) const MOST_STARTS: u32 = 3;
+
+/// Where the output goes, and what becomes of the original.
+struct Goal {
+    /// Path of the output below the library's root.
+    path: String,
+    /// Name of the output, when it is not the original's.
+    new_name: Option<String>,
+    /// What becomes of an original that has another name than the output.
+    apart: Option<Old>,
+    keep: Keep,
+}
+
+impl Goal {
+    fn of(state: &State, place: &Place, task: &SettleTask, output: &OutputFile) -> Result<Self, SettleError> {
+        let beside = task.settings.replacement_mode == ReplacementMode::Beside;
+        let path = if beside {
+            let path = beside_original(&task.path, &output.name);
+            path.ok_or_else(|| {
+                SettleError::Invalid(format!("{:?} has no extension to put another one before", task.path))
+            })?
+        } else {
+            output.target.clone().unwrap_or_else(|| task.path.clone())
+        };
+        let new_name = (path != task.path).then(|| path.rsplit('/').next().unwrap_or(&path).to_owned());
+        if new_name.as_ref().is_some_and(|name| name.len() > MAX_NAME) {
+            return Err(SettleError::Invalid(format!("the name of {path:?} has more than {MAX_NAME} bytes")));
+        }
+        let apart = new_name.as_ref().map(|_| if beside { Old::Stays } else { Old::Goes });
+        Ok(Self { path, new_name, apart, keep: Keep::of(state, place, task)? })
+    }
+}
 
 /// Does the work, or what is left of it.
 pub(super) fn replace(
@@ -34,13 +66,10 @@ pub(super) fn replace(
     state: &State,
     place: &Place,
     task: &SettleTask,
-    earlier: Option<Journal>,
+    output: &OutputFile,
+    earlier: Option<SettleJournal>,
 ) -> Result<Outcome, SettleError> {
-    let output = task
-        .output
-        .as_ref()
-        .ok_or_else(|| SettleError::Invalid("the task says Encoded but names no output".to_owned()))?;
-    let trash = state.trash_of(&task.job.uid)?;
+    let goal = Goal::of(state, place, task, output)?;
     let mut earlier = earlier.filter(|journal| journal.swap.is_some());
     for _ in 0..MOST_STARTS {
         let (mut journal, swap) = match earlier.take() {
@@ -48,19 +77,28 @@ pub(super) fn replace(
                 JournalFile::resume(state, &task.job.uid, &journal)?,
                 journal.swap.ok_or(Outcome::SourceChanged { original: None }),
             ),
-            None => prepare(root, state, place, &trash, task, output)?,
+            None => prepare(root, state, place, &goal, task, output)?,
         };
         let swap = match swap {
             Ok(swap) => swap,
             Err(outcome) => return Ok(outcome),
         };
-        let swapping = Swapping { place, trash: &trash, task, swap: &swap };
+        let entry = goal.keep.in_trash.then(|| entry(task, &goal, &swap));
+        let swapping = Swapping {
+            place,
+            keep: &goal.keep.folder,
+            swap: &swap,
+            apart: goal.apart,
+            home: None,
+            entry: entry.as_ref(),
+        };
         match swapping.run(&mut journal) {
-            Ok(Ended::Done) => return finish(root, state, place, task, &swap, &mut journal),
-            Ok(Ended::Changed { original_in_trash }) => {
-                let original = original_in_trash.then(|| path_in_trash(task, &swap));
+            Ok(Ended::Done) => return finish(root, state, place, task, &goal, &swap, &mut journal),
+            Ok(Ended::Changed { old_is_kept }) => {
+                let original = old_is_kept.then(|| goal.keep.path(task, &swap.kept_name));
                 return Ok(Outcome::SourceChanged { original });
             }
+            Ok(Ended::Taken) => return record::target_exists(root, state, task, &goal.path, &swap.at),
             Ok(Ended::StartOver) => {}
             Err(error) => {
                 // The first error is the one to tell; what could not be taken back is finished by the next run.
@@ -74,26 +112,50 @@ pub(super) fn replace(
     Err(SettleError::Parked(format!("the copy beside the file was taken away {MOST_STARTS} times")))
 }
 
+/// In a report-only library: the file is looked at once more, and the figures are written down.
+pub(super) fn report(
+    root: &Root,
+    state: &State,
+    place: &Place,
+    task: &SettleTask,
+    output: &OutputFile,
+) -> Result<Outcome, SettleError> {
+    if open_planned(place, task)?.is_none() {
+        return Ok(Outcome::SourceChanged { original: None });
+    }
+    let mut receipt = record::receipt(root, task, &now().to_string())?;
+    receipt.result_sha256 = Some(output.sha256.clone());
+    receipt.message = result::would_be(task.source.size, output.size);
+    Ok(Outcome::Receipt(Box::new(record::write_receipt(state, receipt)?)))
+}
+
 /// Everything before the first name changes. An outcome instead of a swap when the file is not the planned one, or the user
 /// marked it meanwhile.
 fn prepare(
     root: &Root,
     state: &State,
     place: &Place,
-    trash: &Folder,
+    goal: &Goal,
     task: &SettleTask,
     output: &OutputFile,
 ) -> Result<(JournalFile, Result<Swap, Outcome>), SettleError> {
-    let mut journal = JournalFile::begin(state, task)?;
+    let mut journal = JournalFile::begin(state, &task.job.uid, task)?;
     let Some(original) = open_planned(place, task)? else {
         return Ok((journal, Err(Outcome::SourceChanged { original: None })));
     };
+    if let Some(name) = &goal.new_name
+        && place.folder.stat(OsStr::new(name)).doing(|| "looking at the new name".to_owned())?.is_some()
+    {
+        let at = journal.time().to_string();
+        return record::target_exists(root, state, task, &goal.path, &at).map(|outcome| (journal, Err(outcome)));
+    }
     let mut not_kept = Vec::new();
     place_output(root, place, task, output, |copy| {
         not_kept = attributes::take_over(&original, copy, task.settings.modified_time)?;
         Ok(())
     })?;
-    let planned = plan(place, trash, task, original, output, not_kept).and_then(|swap| {
+    let at = journal.time();
+    let planned = plan(place, goal, task, original, output, not_kept, at).and_then(|swap| {
         let marker = users_marker(root, Path::new(&task.path)).doing(|| "looking for the user's markers".to_owned())?;
         let marker = marker.filter(|_| !task.force.iter().any(|reason| reason == reasons::SKIP_MARKER));
         Ok(match (swap, marker) {
@@ -104,7 +166,7 @@ fn prepare(
     });
     match planned {
         Ok(Ok(swap)) => {
-            if let Err(error) = journal.append("swapping", &Record::Swapping(Box::new(swap.clone()))) {
+            if let Err(error) = journal.append("swapping", &Record::<()>::Swapping(Box::new(swap.clone()))) {
                 let _ = place.folder.unlink(&place.part);
                 return Err(error);
             }
@@ -132,11 +194,12 @@ fn open_planned(place: &Place, task: &SettleTask) -> Result<Option<File>, Settle
 /// Hashes the original and, if it still is the planned one after that, lays down what is swapped.
 fn plan(
     place: &Place,
-    trash: &Folder,
+    goal: &Goal,
     task: &SettleTask,
     original: File,
     output: &OutputFile,
     not_kept: Vec<String>,
+    at: Timestamp,
 ) -> Result<Option<Swap>, SettleError> {
     let look = |file: &File| identity_of(file).doing(|| "looking at the original".to_owned());
     let before = look(&original)?;
@@ -154,39 +217,37 @@ fn plan(
     let copy = identity_at(&place.folder, &place.part).doing(|| "looking at the copy".to_owned())?;
     let copy =
         copy.ok_or_else(|| SettleError::Parked(format!("the copy {:?} was replaced by something else", place.part)))?;
-    let at = now();
-    let retention = SignedDuration::from_secs(i64::try_from(task.settings.trash_retention_seconds).unwrap_or(i64::MAX));
     Ok(Some(Swap {
         method: task.swap,
-        original: after,
-        original_sha256,
-        output: copy,
-        output_sha256: output.sha256.clone(),
-        trash_name: free_name(trash, task, &place.name)?,
+        old: after,
+        old_sha256: original_sha256,
+        new: copy,
+        new_sha256: output.sha256.clone(),
+        kept_name: goal.keep.free_name(task, place)?,
+        new_name: goal.new_name.clone(),
         at: at.to_string(),
-        until: at.saturating_add(retention).unwrap_or(Timestamp::MAX).to_string(),
+        until: goal.keep.until(task, at),
         not_kept,
     }))
 }
 
-/// A name in the job's trash folder that is free, with its description's.
-fn free_name(trash: &Folder, task: &SettleTask, name: &OsStr) -> Result<String, SettleError> {
-    for attempt in 0..MOST_NAMES {
-        let candidate = name_in_trash(&task.path, &name.to_string_lossy(), attempt);
-        let taken = || {
-            Ok(trash.stat(OsStr::new(&candidate))?.is_some()
-                || trash.stat(OsStr::new(&format!("{candidate}{SUFFIX}")))?.is_some())
-        };
-        if !taken().doing(|| "looking for a free name in the trash".to_owned())? {
-            return Ok(candidate);
-        }
+/// Description of the original in the trash.
+fn entry(task: &SettleTask, goal: &Goal, swap: &Swap) -> TrashEntry {
+    TrashEntry {
+        v: trash::VERSION,
+        file: swap.kept_name.clone(),
+        holds: Wanted::Original,
+        path: task.path.clone(),
+        replacement_path: goal.new_name.is_some().then(|| goal.path.clone()),
+        library: task.library.clone(),
+        job: task.job.clone(),
+        identity: swap.old.clone(),
+        sha256: swap.old_sha256.clone(),
+        replacement: swap.new.clone(),
+        replacement_sha256: swap.new_sha256.clone(),
+        at: swap.at.clone(),
+        until: swap.until.clone().unwrap_or_default(),
     }
-    Err(SettleError::Parked(format!("the job's trash folder holds more than {MOST_NAMES} originals of this file")))
-}
-
-/// Path of the original below the library's root.
-fn path_in_trash(task: &SettleTask, swap: &Swap) -> String {
-    format!("{}/{}/{}/{}", av1_crds::paths::AV1_DIR, av1_crds::paths::TRASH_DIR, task.job.uid, swap.trash_name)
 }
 
 /// All names are where they belong: the receipt.
@@ -195,26 +256,30 @@ fn finish(
     state: &State,
     place: &Place,
     task: &SettleTask,
+    goal: &Goal,
     swap: &Swap,
     journal: &mut JournalFile,
 ) -> Result<Outcome, SettleError> {
-    record::unmark(place)?;
-    journal.append("recording", &Record::Recording)?;
-    let result = identity_at(&place.folder, &place.name).doing(|| "looking at the replacement".to_owned())?;
+    if goal.apart != Some(Old::Stays) {
+        record::unmark(place)?;
+    }
+    journal.append("recording", &Record::<()>::Recording)?;
+    let result = identity_at(&place.folder, goal.new_name.as_ref().map_or(&place.name, |name| OsStr::new(name)))
+        .doing(|| "looking at the replacement".to_owned())?;
     let mut receipt: Receipt = record::receipt(root, task, &swap.at)?;
-    receipt.source = FileIdentity {
-        inode: swap.original.inode,
-        changed_time_ns: swap.original.changed_time_ns,
-        ..task.source.clone()
-    };
-    receipt.source_sha256 = Some(swap.original_sha256.clone());
+    receipt.source =
+        FileIdentity { inode: swap.old.inode, changed_time_ns: swap.old.changed_time_ns, ..task.source.clone() };
+    receipt.source_sha256 = Some(swap.old_sha256.clone());
     // Another program may have changed the file since: what it made is not our result.
-    receipt.result = Some(result.filter(|now| same_content(now, &swap.output)).unwrap_or_else(|| swap.output.clone()));
-    receipt.result_sha256 = Some(swap.output_sha256.clone());
-    receipt.original = Some(path_in_trash(task, swap));
-    receipt.original_until = Some(swap.until.clone());
+    receipt.result = Some(result.filter(|now| same_content(now, &swap.new)).unwrap_or_else(|| swap.new.clone()));
+    receipt.result_sha256 = Some(swap.new_sha256.clone());
+    receipt.result_path = goal.new_name.is_some().then(|| goal.path.clone());
+    if goal.apart != Some(Old::Stays) {
+        receipt.original = Some(goal.keep.path(task, &swap.kept_name));
+        receipt.original_until = swap.until.clone();
+    }
     receipt.not_kept.extend(swap.not_kept.iter().cloned());
     let receipt = record::write_receipt(state, receipt)?;
-    journal.append("cleaning", &Record::Cleaning)?;
+    journal.append("cleaning", &Record::<()>::Cleaning)?;
     Ok(Outcome::Receipt(Box::new(receipt)))
 }

@@ -1,29 +1,52 @@
 //! What a settle pod says when it ends. It is made from the receipt alone, so that a run which finds the work done says the same.
 
-use av1_crds::wire::{EncodeVerdict, SettleResult, SettleTask, SettleVerdict};
-use av1_crds::{figures, paths};
+use av1_crds::settings::ReplacementMode;
+use av1_crds::wire::{
+    EncodeVerdict, RestoreResult, RestoreTask, RestoreVerdict, SettleResult, SettleTask, SettleVerdict, Wanted,
+};
+use av1_crds::{figures, paths, reasons};
 use av1_media::receipt::{Receipt, file_name};
 
 /// Most entries of `notKept` in a result, and most characters of one; the receipt has them all.
 const MOST_NOT_KEPT: usize = 6;
 const MOST_CHARACTERS: usize = 80;
+/// Most characters of a refusal, which quotes paths.
+const MOST_OF_A_MESSAGE: usize = 500;
+/// Longest path that a result tells, in bytes.
+const MOST_OF_A_PATH: usize = 500;
 
 /// The result of a file with a receipt.
 pub(super) fn settled(receipt: &Receipt, left: Option<String>) -> SettleResult {
     let before = receipt.source.size;
     let after = receipt.result.as_ref().map_or(before, |result| result.size);
-    let replaced = receipt.verdict == EncodeVerdict::Encoded && receipt.original.is_some();
-    let message = if replaced {
-        let percent = (u128::from(after) * 100).div_ceil(u128::from(before.max(1)));
-        let (before, after) = (figures::size(before), figures::size(after));
-        let until = receipt.original_until.as_deref().unwrap_or("further notice");
-        format!("{before} became {after}, {percent} % of the source; the original is kept in the trash until {until}")
-    } else {
-        format!("The file stays as it is ({}); receipt written", receipt.reason)
+    let encoded = receipt.verdict == EncodeVerdict::Encoded;
+    let verdict = match (receipt.settings.replacement_mode, &receipt.original) {
+        _ if receipt.reason == reasons::TARGET_EXISTS => SettleVerdict::TargetExists,
+        (_, Some(_)) if encoded => SettleVerdict::Replaced,
+        (ReplacementMode::Beside, _) if encoded => SettleVerdict::PutBeside,
+        (ReplacementMode::ReportOnly, _) if encoded => SettleVerdict::Reported,
+        _ => SettleVerdict::Recorded,
+    };
+    let message = match verdict {
+        SettleVerdict::Replaced => {
+            let kept = match &receipt.original_until {
+                Some(until) => format!("in the trash until {until}"),
+                None => "beside it until somebody removes it".to_owned(),
+            };
+            format!("{}; the original is kept {kept}", became(before, after))
+        }
+        SettleVerdict::PutBeside => format!("{}; it is beside the original", became(before, after)),
+        SettleVerdict::Reported | SettleVerdict::TargetExists => {
+            receipt.message.chars().take(MOST_OF_A_MESSAGE).collect()
+        }
+        SettleVerdict::Recorded | SettleVerdict::SourceChanged => {
+            format!("The file stays as it is ({}); receipt written", receipt.reason)
+        }
     };
     SettleResult {
-        verdict: if replaced { SettleVerdict::Replaced } else { SettleVerdict::Recorded },
+        verdict,
         message,
+        path: receipt.result_path.as_deref().map(short_path).filter(|path| !path.is_empty()),
         receipt: receipt_path(&receipt.path),
         original: receipt.original.clone(),
         original_sha256: receipt.source_sha256.clone(),
@@ -31,6 +54,21 @@ pub(super) fn settled(receipt: &Receipt, left: Option<String>) -> SettleResult {
         bytes_after: after,
         not_kept: shortened(receipt.not_kept.iter().cloned().chain(left)),
     }
+}
+
+fn became(before: u64, after: u64) -> String {
+    let percent = (u128::from(after) * 100).div_ceil(u128::from(before.max(1)));
+    format!("{} became {}, {percent} % of the source", figures::size(before), figures::size(after))
+}
+
+/// What the receipt says of a file that is only reported on.
+pub(super) fn would_be(before: u64, after: u64) -> String {
+    let percent = (u128::from(after) * 100).div_ceil(u128::from(before.max(1)));
+    format!(
+        "{} would become {}, {percent} % of the source; the file is untouched, as replacement.mode says",
+        figures::size(before),
+        figures::size(after)
+    )
 }
 
 /// The result of a file that is not the planned one.
@@ -54,6 +92,7 @@ fn untouched(task: &SettleTask, message: String, original: Option<String>, left:
     SettleResult {
         verdict: SettleVerdict::SourceChanged,
         message,
+        path: None,
         receipt: receipt_path(&task.path),
         original,
         original_sha256: None,
@@ -61,6 +100,55 @@ fn untouched(task: &SettleTask, message: String, original: Option<String>, left:
         bytes_after: task.source.size,
         not_kept: shortened(left.into_iter()),
     }
+}
+
+/// The result of a restore, from its receipt.
+pub(super) fn restored(receipt: &Receipt) -> RestoreResult {
+    let restored = receipt.restored.as_ref();
+    let wanted = restored.map_or(Wanted::Original, |restored| restored.wanted);
+    let path = restored.map_or(&receipt.path, |restored| &restored.path);
+    let replaced = restored.and_then(|restored| restored.replaced.as_ref());
+    let (back, other, sha256) = match wanted {
+        Wanted::Original => ("The original", "the AV1 file", &receipt.source_sha256),
+        Wanted::Encoded => ("The AV1 file", "the original", &receipt.result_sha256),
+    };
+    let message = match replaced {
+        Some(replaced) => {
+            format!("{back} is back at {path:?}; {other} is kept in the trash until {}", replaced.until)
+        }
+        None => format!("{back} is back at {path:?}; {other} was not there any more"),
+    };
+    RestoreResult {
+        verdict: RestoreVerdict::Restored,
+        reason: reasons::RESTORED.to_owned(),
+        message: message.chars().take(MOST_OF_A_MESSAGE).collect(),
+        path: short_path(path),
+        sha256: sha256.clone(),
+        replaced: replaced.map(|replaced| replaced.trash.clone()),
+        replaced_until: replaced.map(|replaced| replaced.until.clone()),
+        receipt: receipt_path(&receipt.path),
+        not_kept: shortened(receipt.not_kept.iter().cloned()),
+    }
+}
+
+/// The result of a restore that cannot be done.
+pub(super) fn refused(task: &RestoreTask, reason: &str, message: String) -> RestoreResult {
+    RestoreResult {
+        verdict: RestoreVerdict::Refused,
+        reason: reason.to_owned(),
+        message: message.chars().take(MOST_OF_A_MESSAGE).collect(),
+        path: short_path(&task.path),
+        sha256: None,
+        replaced: None,
+        replaced_until: None,
+        receipt: receipt_path(&task.path),
+        not_kept: Vec::new(),
+    }
+}
+
+/// A path that fits a termination message with all else, however it is escaped; the receipt has longer ones.
+pub(super) fn short_path(path: &str) -> String {
+    if path.len() <= MOST_OF_A_PATH && !path.chars().any(char::is_control) { path.to_owned() } else { String::new() }
 }
 
 fn receipt_path(path: &str) -> String {

@@ -5,13 +5,16 @@
 //! what it did.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek};
 
-use av1_crds::wire::{FileIdentity, SettleTask};
+use av1_crds::settings::ModifiedTime;
+use av1_crds::wire::FileIdentity;
 use av1_media::identity::{Comparison, compare, same_content};
 use av1_media::journal::{Record, Swap};
-use av1_media::swap::{From, Holds, Names, Step, next};
-use av1_media::trash::{SUFFIX, TrashEntry, VERSION};
+use av1_media::swap::apart::{self, Old};
+use av1_media::swap::{From, Holds, Manner, Names, Step, next};
+use av1_media::trash::{SUFFIX, TrashEntry};
 use rustix::io::Errno;
 
 use super::copy::sha256;
@@ -27,20 +30,33 @@ const MOST_STEPS: u32 = 32;
 /// How a swap ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// The output is in place, the original in the trash.
+    /// The new file is in place, the old one kept.
     Done,
-    /// Another program changed the file; whether the original is in the trash.
-    Changed { original_in_trash: bool },
+    /// Another program changed the file; whether the old one is kept.
+    Changed { old_is_kept: bool },
+    /// The name that the new file was to have is another program's.
+    Taken,
     /// Nothing is left of the swap: begin again.
     StartOver,
+}
+
+/// Where the new file comes from when it is no copy that can be made again.
+pub(super) struct Home {
+    pub(super) folder: Folder,
+    pub(super) name: OsString,
 }
 
 /// Everything a swap works on.
 pub(super) struct Swapping<'a> {
     pub(super) place: &'a Place,
-    pub(super) trash: &'a Folder,
-    pub(super) task: &'a SettleTask,
+    /// Folder where the old file is kept.
+    pub(super) keep: &'a Folder,
     pub(super) swap: &'a Swap,
+    /// What becomes of the old file when the new one has a name of its own.
+    pub(super) apart: Option<Old>,
+    pub(super) home: Option<&'a Home>,
+    /// Description of the old file, when it goes to the trash.
+    pub(super) entry: Option<&'a TrashEntry>,
 }
 
 impl Swapping<'_> {
@@ -48,11 +64,12 @@ impl Swapping<'_> {
     pub(super) fn run(&self, journal: &mut JournalFile) -> Result<Ended, SettleError> {
         for _ in 0..MOST_STEPS {
             let names = self.look()?;
-            match next(self.swap.method, &names) {
+            match self.next(&names) {
                 Step::Done => return self.sync().map(|()| Ended::Done),
-                Step::Changed { original_in_trash } => {
-                    return self.sync().map(|()| Ended::Changed { original_in_trash });
+                Step::Changed { old_is_kept } => {
+                    return self.sync().map(|()| Ended::Changed { old_is_kept });
                 }
+                Step::Taken => return self.sync().map(|()| Ended::Taken),
                 Step::StartOver => return Ok(Ended::StartOver),
                 Step::Park(why) => return Err(SettleError::Parked(format!("{why} ({names:?})"))),
                 step => self.take(step, &names, journal)?,
@@ -63,18 +80,28 @@ impl Swapping<'_> {
         )))
     }
 
+    fn next(&self, names: &Names) -> Step {
+        let spare = self.home.is_none();
+        match self.apart {
+            None => next(Manner { method: self.swap.method, spare }, names),
+            Some(old) => apart::next(old, spare, names),
+        }
+    }
+
     /// Takes back a swap that changed nothing yet, so that a failure leaves no copy; true when it did.
     pub(super) fn roll_back(&self) -> Result<bool, SettleError> {
+        use Holds::{New, Nothing, Old};
         for _ in 0..MOST_STEPS {
             let names = self.look()?;
-            match (names.name, names.part, names.side, names.trash) {
-                (Holds::Original, Holds::Nothing, Holds::Nothing, Holds::Nothing) => {
-                    return self.sync().map(|()| true);
-                }
-                (Holds::Original, _, Holds::Original, Holds::Nothing) if names.side_is_name => {
-                    self.step(Step::DropSide)
-                }
-                (Holds::Original, Holds::Output, Holds::Nothing, Holds::Nothing) => self.step(Step::DropPart),
+            let old = if self.apart == Some(apart::Old::Absent) { Nothing } else { Old };
+            if names.name != old || names.kept != Nothing {
+                return Ok(false);
+            }
+            match (names.part, names.side) {
+                (Nothing, Nothing) => return self.sync().map(|()| true),
+                (_, Old) if self.apart.is_none() && names.side_is_name => self.step(Step::DropSide),
+                (New, Nothing) if self.home.is_none() => self.step(Step::DropPart),
+                (New, Nothing) => self.step(Step::PutBack),
                 _ => return Ok(false),
             }
             .doing(|| "taking the swap back".to_owned())?;
@@ -85,11 +112,11 @@ impl Swapping<'_> {
     fn take(&self, step: Step, before: &Names, journal: &mut JournalFile) -> Result<(), SettleError> {
         if let Step::Stow(_) = step {
             self.sync()?;
-            journal.append("swapped", &Record::Swapped)?;
+            journal.append("swapped", &Record::<()>::Swapped)?;
             self.describe()?;
         }
         if let Step::DropKept(_) = step {
-            self.check_trash()?;
+            self.check_kept()?;
         }
         let Err(error) = self.step(step) else {
             return self.sync();
@@ -107,7 +134,7 @@ impl Swapping<'_> {
     }
 
     fn step(&self, step: Step) -> io::Result<()> {
-        let Place { folder, name, part, side, .. } = self.place;
+        let (Place { folder, name, part, .. }, side) = (self.place, self.side());
         match step {
             Step::Exchange => durable("settle::exchange", || folder.exchange(part, folder, name)),
             Step::Link => durable("settle::link", || folder.link(name, folder, side)),
@@ -120,22 +147,48 @@ impl Swapping<'_> {
             Step::DropKept(from) => durable("settle::drop_kept", || folder.unlink(self.kept(from))),
             Step::DropSide => durable("settle::drop_side", || folder.unlink(side)),
             Step::DropPart => durable("settle::drop_part", || folder.unlink(part)),
-            Step::Done | Step::StartOver | Step::Changed { .. } | Step::Park(_) => Ok(()),
+            Step::PutBack => self.put_back(),
+            Step::Place => durable("settle::place", || place_at(folder, part, side)),
+            Step::Withdraw => durable("settle::withdraw", || folder.rename_free(side, folder, part)),
+            Step::Unstow => {
+                durable("settle::unstow", || self.keep.rename_free(OsStr::new(&self.swap.kept_name), folder, name))
+            }
+            Step::Done | Step::StartOver | Step::Changed { .. } | Step::Taken | Step::Park(_) => Ok(()),
         }
+    }
+
+    /// The name besides the old file's and the new file's: a second one of the old file, or the one that the new file gets.
+    fn side(&self) -> &OsStr {
+        match &self.swap.new_name {
+            Some(name) if self.apart.is_some() => OsStr::new(name),
+            _ => &self.place.side,
+        }
+    }
+
+    /// Moves the new file back to where it came from, unless that holds it already and this is a copy.
+    fn put_back(&self) -> io::Result<()> {
+        let (folder, part) = (&self.place.folder, &self.place.part);
+        let home = self.home.ok_or_else(|| io::Error::other("it is not known where the file came from"))?;
+        if identity_at(&home.folder, &home.name)?.is_some_and(|found| same_content(&found, &self.swap.new)) {
+            return durable("settle::drop_part", || folder.unlink(part));
+        }
+        durable("settle::put_back", || folder.rename_free(part, &home.folder, &home.name))?;
+        home.folder.sync()
     }
 
     fn kept(&self, from: From) -> &OsStr {
         match from {
             From::Part => &self.place.part,
             From::Side => &self.place.side,
+            From::Name => &self.place.name,
         }
     }
 
-    /// Moves the original into the trash: by rename, or as a proven copy when the trash is on another file system. The copy
-    /// leaves the original beside the file; the table's next step removes it.
+    /// Moves the old file to where it is kept: by rename, or as a proven copy when that is on another file system. The copy
+    /// leaves the old file where it is; the table's next step removes it.
     fn stow(&self, kept: &OsStr) -> io::Result<()> {
-        let name = OsStr::new(&self.swap.trash_name);
-        let moved = durable("settle::stow", || self.place.folder.rename_free(kept, self.trash, name));
+        let name = OsStr::new(&self.swap.kept_name);
+        let moved = durable("settle::stow", || self.place.folder.rename_free(kept, self.keep, name));
         match moved {
             Err(e) if Errno::from_io_error(&e) == Some(Errno::XDEV) => self.stow_copy(kept, name),
             other => other,
@@ -143,82 +196,65 @@ impl Swapping<'_> {
     }
 
     fn stow_copy(&self, kept: &OsStr, name: &OsStr) -> io::Result<()> {
-        let temporary = OsString::from(format!("{}.part", self.swap.trash_name));
-        self.trash.unlink(&temporary)?;
+        let temporary = OsString::from(format!("{}.part", self.swap.kept_name));
         let copied = durable("settle::stow_copy", || {
-            let mut original = self.place.folder.open_regular(kept)?;
-            let mut copy = self.trash.create_new(&temporary, 0o600)?;
-            io::copy(&mut original, &mut copy)?;
-            super::attributes::take_over(&original, &copy, av1_crds::settings::ModifiedTime::Original)
-                .map_err(io::Error::other)?;
-            copy.sync_all()?;
-            super::copy::drop_cache(&copy);
-            if sha256(self.trash.open_regular(&temporary)?)? != self.swap.original_sha256 {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the original's copy in the trash differs from the original",
-                ));
-            }
-            self.trash.rename_free(&temporary, self.trash, name)
+            let original = self.place.folder.open_regular(kept)?;
+            proven_copy(original, self.keep, &temporary, &self.swap.old_sha256)?;
+            self.keep.rename_free(&temporary, self.keep, name)
         });
         if copied.is_err() {
-            self.trash.unlink(&temporary)?;
+            self.keep.unlink(&temporary)?;
         }
         copied
     }
 
-    /// The original's copy in the trash is read once more before the original itself goes.
-    fn check_trash(&self) -> Result<(), SettleError> {
-        let name = OsStr::new(&self.swap.trash_name);
+    /// The copy that is kept is read once more before the old file itself goes.
+    fn check_kept(&self) -> Result<(), SettleError> {
+        let name = OsStr::new(&self.swap.kept_name);
         let hash =
-            self.trash.open_regular(name).and_then(sha256).doing(|| "reading the original in the trash".to_owned())?;
-        if hash == self.swap.original_sha256 {
-            return self.trash.sync().doing(|| "making the trash durable".to_owned());
+            self.keep.open_regular(name).and_then(sha256).doing(|| "reading the copy that is kept".to_owned())?;
+        if hash == self.swap.old_sha256 {
+            return self.keep.sync().doing(|| "making the copy that is kept durable".to_owned());
         }
         Err(SettleError::Parked(format!(
-            "the original's copy in the trash has SHA-256 {hash}, the original has {}",
-            self.swap.original_sha256
+            "the copy that is kept has SHA-256 {hash}, the file itself has {}",
+            self.swap.old_sha256
         )))
     }
 
-    /// Writes the description beside the original's place in the trash.
+    /// Writes the description beside the old file's place in the trash.
     fn describe(&self) -> Result<(), SettleError> {
-        let (task, swap) = (self.task, self.swap);
-        let entry = TrashEntry {
-            v: VERSION,
-            file: swap.trash_name.clone(),
-            path: task.path.clone(),
-            library: task.library.clone(),
-            job: task.job.clone(),
-            identity: swap.original.clone(),
-            sha256: swap.original_sha256.clone(),
-            replacement: swap.output.clone(),
-            replacement_sha256: swap.output_sha256.clone(),
-            at: swap.at.clone(),
-            until: swap.until.clone(),
+        let Some(entry) = self.entry else {
+            return Ok(());
         };
         let write = || {
-            let json = serde_json::to_vec_pretty(&entry)?;
-            let name = format!("{}{SUFFIX}", swap.trash_name);
-            write_whole("settle::trash_entry", self.trash, OsStr::new(".entry.tmp"), OsStr::new(&name), &json)
+            let json = serde_json::to_vec_pretty(entry)?;
+            let name = format!("{}{SUFFIX}", self.swap.kept_name);
+            write_whole("settle::trash_entry", self.keep, OsStr::new(".entry.tmp"), OsStr::new(&name), &json)
         };
-        write().doing(|| "describing the original in the trash".to_owned())
+        write().doing(|| "describing the file in the trash".to_owned())
     }
 
     fn sync(&self) -> Result<(), SettleError> {
         durable("settle::sync_folder", || self.place.folder.sync())
             .doing(|| "making the file's name durable".to_owned())?;
-        durable("settle::sync_trash", || self.trash.sync()).doing(|| "making the trash durable".to_owned())
+        durable("settle::sync_trash", || self.keep.sync()).doing(|| "making what is kept durable".to_owned())
     }
 
-    fn look(&self) -> Result<Names, SettleError> {
+    /// What every name holds now.
+    pub(super) fn look(&self) -> Result<Names, SettleError> {
         let look = || {
             let folder = &self.place.folder;
             let (name, name_inode) = self.holds(folder, &self.place.name)?;
-            let (part, _) = self.holds(folder, &self.place.part)?;
-            let (side, side_inode) = self.holds(folder, &self.place.side)?;
-            let (trash, _) = self.holds(self.trash, OsStr::new(&self.swap.trash_name))?;
-            Ok(Names { name, part, side, trash, side_is_name: name_inode.is_some() && name_inode == side_inode })
+            let (part, part_inode) = self.holds(folder, &self.place.part)?;
+            let (side, side_inode) = self.holds(folder, self.side())?;
+            let kept = match self.apart {
+                Some(Old::Stays | Old::Absent) => Holds::Nothing,
+                _ => self.holds(self.keep, OsStr::new(&self.swap.kept_name))?.0,
+            };
+            let name = if self.apart == Some(Old::Absent) { Holds::Nothing } else { name };
+            let other = if self.apart.is_some() { part_inode } else { name_inode };
+            Ok(Names { name, part, side, kept, side_is_name: other.is_some() && other == side_inode })
         };
         look().doing(|| "looking at the file and what is beside it".to_owned())
     }
@@ -233,12 +269,42 @@ impl Swapping<'_> {
     }
 
     fn classify(&self, found: &FileIdentity) -> Holds {
-        if compare(&self.swap.original, found) != Comparison::Different {
-            Holds::Original
-        } else if same_content(&self.swap.output, found) {
-            Holds::Output
+        if compare(&self.swap.old, found) != Comparison::Different {
+            Holds::Old
+        } else if same_content(&self.swap.new, found) {
+            Holds::New
         } else {
             Holds::Other
         }
     }
+}
+
+/// Gives a file a name that is free: by a link, which fails at one instant when it is taken, or by a rename where there are none.
+fn place_at(folder: &Folder, part: &OsStr, name: &OsStr) -> io::Result<()> {
+    match folder.link(part, folder, name) {
+        Err(e)
+            if matches!(
+                Errno::from_io_error(&e),
+                Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK | Errno::INVAL)
+            ) =>
+        {
+            folder.rename_free(part, folder, name)
+        }
+        other => other,
+    }
+}
+
+/// Copies a file, with its attributes, to a name of ours; the copy is read back and must have the hash.
+pub(super) fn proven_copy(mut from: File, to: &Folder, name: &OsStr, hash: &str) -> io::Result<()> {
+    to.unlink(name)?;
+    let mut copy = to.create_new(name, 0o600)?;
+    from.rewind()?;
+    io::copy(&mut from, &mut copy)?;
+    super::attributes::take_over(&from, &copy, ModifiedTime::Original).map_err(io::Error::other)?;
+    copy.sync_all()?;
+    super::copy::drop_cache(&copy);
+    if sha256(to.open_regular(name)?)? != hash {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the copy differs from the file"));
+    }
+    Ok(())
 }

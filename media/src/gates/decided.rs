@@ -2,6 +2,7 @@
 
 use av1_crds::figures;
 use av1_crds::reasons::{self, Standing};
+use av1_crds::settings::ReplacementMode;
 use av1_crds::wire::{EncodeVerdict, FileIdentity, FileState};
 
 use super::{Facts, Rules, Verdict};
@@ -37,6 +38,8 @@ pub struct Decision {
     pub result: Option<FileIdentity>,
     /// Digest of the settings that decided.
     pub settings_digest: String,
+    /// What became of an output.
+    pub mode: ReplacementMode,
 }
 
 impl Decision {
@@ -58,6 +61,7 @@ impl From<&Receipt> for Decision {
             source: receipt.source.clone(),
             result: receipt.result.clone(),
             settings_digest: receipt.settings_digest.clone(),
+            mode: receipt.settings.replacement_mode,
         }
     }
 }
@@ -69,6 +73,10 @@ pub(super) fn already_done(facts: &Facts, _: &Rules) -> Option<Verdict> {
         .iter()
         .find(|decision| decision.result.as_ref().is_some_and(|result| same_content(result, identity)))?;
     let (before, now) = (figures::size(done.source.size), figures::size(identity.size));
+    if done.mode != ReplacementMode::Replace {
+        let message = format!("is the AV1 version of {:?}, made on {}", done.path, done.at);
+        return Some(Verdict::skipped(reasons::ALREADY_DONE, message));
+    }
     let message = format!("replaced on {}: {before} before, {now} now", done.at);
     Some(Verdict {
         size_before: Some(done.source.size),
@@ -80,14 +88,26 @@ pub(super) fn already_done(facts: &Facts, _: &Rules) -> Option<Verdict> {
 pub(super) fn decided_before(facts: &Facts, rules: &Rules) -> Option<Verdict> {
     let (decisions, identity) = (facts.decisions.as_ref()?, facts.identity.as_ref()?);
     // A copy elsewhere of a file that was replaced is a file of its own.
-    let newest = decisions
-        .iter()
-        .filter(|_| !rules.again)
-        .filter(|decision| same_content(&decision.source, identity))
-        .find(|decision| decision.verdict != EncodeVerdict::Encoded || decision.path == facts.path)?;
+    let about_it = |decision: &&Decision| !rules.again && same_content(&decision.source, identity);
+    let newest = decisions.iter().filter(about_it).find(|decision| {
+        let replaced = decision.verdict == EncodeVerdict::Encoded && decision.mode == ReplacementMode::Replace;
+        !replaced || decision.path == facts.path
+    })?;
     let same_settings = || newest.settings_digest == settings_digest(&rules.settings);
+    if newest.reason == reasons::RESTORED_BY_USER {
+        let message = format!(
+            "the original was brought back on {} at the user's wish: ask for a retry to have it encoded again",
+            newest.at
+        );
+        return Some(Verdict::skipped(reasons::RESTORED_BY_USER, message));
+    }
     let told = format!("{} (decided on {})", newest.message, newest.at);
     match newest.verdict {
+        EncodeVerdict::Encoded if newest.mode != ReplacementMode::Replace => {
+            // Another mode asks for something else to be done with an output.
+            (same_settings() && newest.mode == rules.settings.replacement_mode)
+                .then(|| Verdict::skipped(reasons::ALREADY_DONE, told))
+        }
         EncodeVerdict::Encoded => {
             let message = format!(
                 "was replaced on {}, and somebody has put the original back: ask for a retry to have it encoded again",

@@ -1,7 +1,7 @@
 //! The composed chain: each gate by facts that pass all gates but one, and the order where two would stop a file.
 
 use av1_crds::library::HardLinks;
-use av1_crds::settings::SettingsSections;
+use av1_crds::settings::{ReplacementMode, SettingsSections};
 use av1_crds::wire::EncodeVerdict;
 use serde_json::{Value, json};
 
@@ -99,6 +99,7 @@ fn decision(verdict: EncodeVerdict, reason: &str) -> Decision {
         source: identity(),
         result: None,
         settings_digest: settings_digest(&rules().settings),
+        mode: ReplacementMode::Replace,
     }
 }
 
@@ -218,6 +219,28 @@ fn our_result_is_done_though_it_is_small_fresh_and_renamed() {
         (verdict.state, verdict.reason.as_str(), verdict.size_before),
         (FileState::Done, reasons::ALREADY_DONE, Some(SIZE))
     );
+}
+
+#[test]
+fn a_file_done_beside_or_reported_is_done_under_the_same_settings_and_mode_alone() {
+    for mode in [ReplacementMode::Beside, ReplacementMode::ReportOnly] {
+        let done = Decision { mode, ..decision(EncodeVerdict::Encoded, reasons::ENCODED) };
+        let under = |decision: &Decision, mode| {
+            let mut rules = rules();
+            rules.settings.replacement_mode = mode;
+            judge(&Facts { path: "renamed.mkv".into(), ..decided(decision.clone()) }, &rules).reason
+        };
+        assert_eq!(under(&done, mode), reasons::ALREADY_DONE);
+        assert_eq!(under(&done, ReplacementMode::Replace), reasons::ELIGIBLE);
+        assert_eq!(under(&Decision { settings_digest: "other".into(), ..done }, mode), reasons::ELIGIBLE);
+    }
+}
+
+#[test]
+fn a_restored_original_is_left_alone_wherever_it_is_and_whatever_the_settings() {
+    let restored =
+        Decision { settings_digest: "other".into(), ..decision(EncodeVerdict::Skipped, reasons::RESTORED_BY_USER) };
+    assert_eq!(reason(&Facts { path: "renamed.mkv".into(), ..decided(restored) }), reasons::RESTORED_BY_USER);
 }
 
 #[test]

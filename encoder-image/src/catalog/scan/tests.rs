@@ -76,6 +76,8 @@ impl Library {
             original: None,
             original_until: None,
             settings: task.settings.clone(),
+            result_path: None,
+            restored: None,
             settings_digest: settings_digest(&task.settings),
             report: None,
             not_kept: Vec::new(),

@@ -184,6 +184,17 @@ impl Draft<'_> {
                 }
                 self.finish(Phase::Succeeded, reasons::ENCODED, &result.message);
             }
+            (SettleVerdict::PutBeside, _) => {
+                self.out.status.result = Some(JobResult {
+                    path: result.path.clone().unwrap_or_default(),
+                    sha256: pending.output_sha256.unwrap_or_default(),
+                    receipt: result.receipt.clone(),
+                    ..JobResult::default()
+                });
+                self.finish(Phase::Succeeded, reasons::PUT_BESIDE, &result.message);
+            }
+            (SettleVerdict::Reported, _) => self.finish(Phase::Succeeded, reasons::REPORTED, &result.message),
+            (SettleVerdict::TargetExists, _) => self.finish(Phase::Failed, reasons::TARGET_EXISTS, &result.message),
             (SettleVerdict::SourceChanged, _) => self.finish(Phase::Skipped, reasons::SOURCE_CHANGED, &result.message),
             (SettleVerdict::Recorded, Ok(EncodeVerdict::Rejected)) => {
                 self.finish(Phase::Rejected, &outcome.reason, &outcome.message)

@@ -4,7 +4,7 @@
 //! for the run on record.
 
 use av1_crds::conditions::{self, reason};
-use av1_crds::library::StorageStatus;
+use av1_crds::library::{StorageStatus, SwapMethod};
 use av1_crds::wire::{LookResult, MakeResult, PodFailure, PrepareStep, PrepareTask};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
@@ -20,6 +20,11 @@ use av1_crds::figures;
 
 /// User of the pod that looks whose the files are, unless the spec names one.
 const NOBODY: i64 = 65_532;
+
+/// Reason of a volume that is ready.
+fn ready(swap: Option<SwapMethod>) -> &'static str {
+    if swap == Some(SwapMethod::TwoRenames) { reason::SWAP_HAS_GAP } else { reason::AS_EXPECTED }
+}
 
 impl Draft<'_> {
     pub(super) fn storage(&mut self) -> Result<(), Trouble> {
@@ -41,7 +46,7 @@ impl Draft<'_> {
             self.set(
                 conditions::STORAGE_READY,
                 true,
-                reason::AS_EXPECTED,
+                ready(known.swap),
                 known.message.unwrap_or_else(|| "the volume is ready".to_owned()),
             );
             return Ok(());
@@ -189,7 +194,10 @@ impl Draft<'_> {
         });
         self.out.status.prepare_failures = 0;
         self.out.desired.surplus = self.prepare_jobs();
-        self.set(conditions::STORAGE_READY, true, reason::AS_EXPECTED, result.message.clone());
+        self.set(conditions::STORAGE_READY, true, ready(Some(result.swap)), result.message.clone());
+        if result.swap == SwapMethod::TwoRenames {
+            self.out.events.push(EventDraft::warning(reason::SWAP_HAS_GAP, "Prepare", &result.message));
+        }
         Ok(())
     }
 

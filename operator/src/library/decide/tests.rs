@@ -137,6 +137,16 @@ fn a_prepared_volume_brings_up_the_catalog_as_its_user_and_leaves_no_prepare_job
 }
 
 #[test]
+fn a_volume_whose_swap_has_a_gap_is_ready_and_says_so() {
+    let mut o = prepared();
+    let storage = o.library.status.as_mut().unwrap().storage.as_mut().unwrap();
+    storage.swap = Some(av1_crds::library::SwapMethod::TwoRenames);
+    let decision = decide(&o, &options());
+    let condition = crate::conditions::find(&decision.status.conditions, "StorageReady").unwrap();
+    assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("True", "SwapHasGap"));
+}
+
+#[test]
 fn candidates_become_jobs_in_order_and_counts_are_written() {
     let mut o = prepared();
     o.summary = SummaryView::Got(Box::new(summary()));

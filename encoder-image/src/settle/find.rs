@@ -1,0 +1,116 @@
+//! Finds files by what they are, wherever they were moved to in the library.
+//!
+//! May: list folders and read samples of files that have a wanted size. Must never: follow a link, or enter `.av1`, hidden
+//! folders or another library.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use av1_crds::paths;
+use av1_crds::wire::FileIdentity;
+use av1_media::identity::same_content;
+use rustix::fs::FileType;
+
+use super::error::{Doing, SettleError};
+use super::place::identity_at;
+use crate::beneath::{Folder, Root};
+
+/// Paths, in their order, of all files that have the content of one of `wanted`; one list for each. A folder that may not be
+/// read is passed over: what is in it could not be swapped either.
+pub(super) fn find(root: &Root, wanted: &[&FileIdentity]) -> Result<Vec<Vec<String>>, SettleError> {
+    let mut found = vec![Vec::new(); wanted.len()];
+    let mut folders = VecDeque::from([PathBuf::new()]);
+    while let Some(path) = folders.pop_front() {
+        let Some(folder) = enter(root, &path).doing(|| format!("looking through {path:?}"))? else {
+            continue;
+        };
+        look(&folder, &path, wanted, &mut found, &mut folders).doing(|| format!("looking through {path:?}"))?;
+    }
+    found.iter_mut().for_each(|paths| paths.sort());
+    Ok(found)
+}
+
+fn enter(root: &Root, path: &Path) -> io::Result<Option<Folder>> {
+    let folder = match root.open_folder(path) {
+        Ok(folder) => folder,
+        // It went away meanwhile, or may not be read.
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => return Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let another =
+        !path.as_os_str().is_empty() && root.stat(&path.join(paths::AV1_DIR).join(paths::VOLUME_FILE)).is_ok();
+    Ok((!another).then_some(folder))
+}
+
+fn look(
+    folder: &Folder,
+    path: &Path,
+    wanted: &[&FileIdentity],
+    found: &mut [Vec<String>],
+    folders: &mut VecDeque<PathBuf>,
+) -> io::Result<()> {
+    for name in folder.names()? {
+        let Some(stat) = folder.stat(&name)? else {
+            continue;
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory if !is_hidden(&name) => folders.push_back(path.join(&name)),
+            FileType::RegularFile if !name.as_encoded_bytes().starts_with(b".av1-") => {
+                let size = u64::try_from(stat.st_size).unwrap_or_default();
+                let Some(full) = path.join(&name).to_str().map(str::to_owned) else {
+                    continue;
+                };
+                if !wanted.iter().any(|identity| identity.size == size) {
+                    continue;
+                }
+                let Some(identity) = identity_at(folder, &name)? else {
+                    continue;
+                };
+                for (paths, wanted) in found.iter_mut().zip(wanted) {
+                    if same_content(&identity, wanted) {
+                        paths.push(full.clone());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Folders in which other programs keep what was deleted, and our own.
+fn is_hidden(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with(['.', '@', '#']) || name == "lost+found"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_found_where_it_was_moved_to_and_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, bytes: &str| {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        };
+        write("a/film.mkv", "the film");
+        write("b/c/Film.mkv", "the film");
+        write("b/other.mkv", "the Film");
+        write(".av1/trash/u/film.mkv", "the film");
+        write("#recycle/film.mkv", "the film");
+        write("d/.av1/volume.json", "{}");
+        write("d/film.mkv", "the film");
+        std::os::unix::fs::symlink("a", dir.path().join("e")).unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let identity = crate::facts::identity(&root, "a/film.mkv").unwrap();
+        let gone = FileIdentity { fingerprint: "x".into(), ..identity.clone() };
+        let found = find(&root, &[&identity, &gone]).unwrap();
+        assert_eq!(found, [vec!["a/film.mkv".to_owned(), "b/c/Film.mkv".to_owned()], vec![]]);
+    }
+}
