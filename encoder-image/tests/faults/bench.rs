@@ -1,5 +1,5 @@
-//! A library in a temporary folder, prepared by the real prepare role, with one file whose encode has just ended; runs the
-//! real settle role on it and looks at what is left.
+//! A library with one film, prepared by the real prepare role and brought to where a scene begins; runs the real role on it and
+//! looks at what is left.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -10,13 +10,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::scenes::Scene;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub const METHODS: [&str; 3] = ["Exchange", "Link", "TwoRenames"];
 const LIBRARY: &str = r#"{"namespace":"media","name":"films","uid":"lib-1","cluster":"cluster-1"}"#;
-const JOB: &str = "0000-job";
-const RUN: i64 = 3;
+pub const JOB: &str = "0000-job";
+pub const RUN: i64 = 3;
 
 /// One run of a role.
 #[derive(Debug, Clone)]
@@ -73,98 +74,108 @@ impl Tally {
             }
         }
     }
-    pub fn finish(self) {
+    pub fn finish(self, what: &str) {
         let all = self.passed + self.failed.len();
-        println!("{} of {all} survived; {} passed, {} failed", self.passed, self.passed, self.failed.len());
+        println!("{what}: {} of {all} survived; {} passed, {} failed", self.passed, self.passed, self.failed.len());
         assert!(self.failed.is_empty() && all > 0, "{:?}", self.failed);
     }
 }
 
 pub struct Bench {
+    /// For everything but the library.
     dir: tempfile::TempDir,
+    /// The library's root; it goes with the bench when it is on a file system of its own.
+    library: PathBuf,
+    _on: Option<tempfile::TempDir>,
+    pub scene: Scene,
+    pub method: String,
     task: Value,
-    original: Vec<u8>,
-    output: Vec<u8>,
+    pub original: Vec<u8>,
+    pub output: Vec<u8>,
     user: Option<u32>,
 }
 
+/// The ways to swap that are tested: all three, or on a file system of its own the one that prepare finds.
+pub fn methods() -> Vec<&'static str> {
+    if own_file_system().is_some() { vec!["auto"] } else { METHODS.to_vec() }
+}
+
+/// A mounted file system on which libraries are made; none: the temporary folder's.
+pub fn own_file_system() -> Option<PathBuf> {
+    std::env::var_os("AV1_FAULTS_ON").map(PathBuf::from)
+}
+
 impl Bench {
-    pub fn new(method: &str, verdict: &str) -> Self {
-        Self::with_sizes(method, verdict, None, 300_000, 100_000)
+    pub fn new(scene: Scene, method: &str) -> Self {
+        Self::with_sizes(scene, method, None, 300_000, 100_000)
     }
 
-    /// With the library on `root`, such as a small disk.
-    pub fn with_sizes(method: &str, verdict: &str, root: Option<&Path>, before: usize, after: usize) -> Self {
+    /// With the library at `root`, such as a small disk, whose content goes.
+    pub fn with_sizes(scene: Scene, method: &str, root: Option<&Path>, before: usize, after: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let library = root.map_or_else(|| dir.path().join("library"), Path::to_owned);
-        if let Some(root) = root {
-            clear(root);
-            std::os::unix::fs::symlink(&library, dir.path().join("library")).unwrap();
-        }
-        let film = library.join("Heat (1995)/film.mkv");
+        let on = own_file_system().filter(|_| root.is_none()).map(|on| tempfile::tempdir_in(on).unwrap());
+        let library = match (root, &on) {
+            (Some(root), _) => {
+                clear(root);
+                root.to_owned()
+            }
+            (None, Some(on)) => on.path().to_owned(),
+            (None, None) => dir.path().join("library"),
+        };
+        let film = library.join(scene.source());
         std::fs::create_dir_all(film.parent().unwrap()).unwrap();
         let (original, output) = (noise(before, 1), noise(after, 2));
         std::fs::write(&film, &original).unwrap();
-        let task = json!({"library": serde_json::from_str::<Value>(LIBRARY).unwrap(), "subPath": "", "step": "make"});
-        let bench = Self { dir, task, original, output, user: None };
-        let prepared = bench.agent("prepare", &bench.task, "pod-0", None).wait_for();
+        let mut bench = Self {
+            dir,
+            library: library.clone(),
+            _on: on,
+            scene,
+            method: method.to_owned(),
+            task: Value::Null,
+            original,
+            output,
+            user: None,
+        };
+        let prepare = json!({"library": bench.library_id(), "subPath": "", "step": "make"});
+        let prepared = bench.agent("prepare", &prepare, "pod-0", None).wait_for();
         assert_eq!(prepared.code, Some(0), "{prepared:?}");
-        let volume: Value = serde_json::from_str(&prepared.result).unwrap();
-        let report = br#"{"a":"report"}"#;
+        let prepared: Value = serde_json::from_str(&prepared.result).unwrap();
+        if method == "auto" {
+            prepared["done"]["swap"].as_str().unwrap().clone_into(&mut bench.method);
+        }
         let work = library.join(format!(".av1/work/{JOB}/{RUN}"));
         std::fs::create_dir_all(work.join("chunks/deep")).unwrap();
         std::fs::write(work.join("out.mkv"), &bench.output).unwrap();
-        std::fs::write(work.join("report.json"), report).unwrap();
+        std::fs::write(work.join("report.json"), br#"{"a":"report"}"#).unwrap();
         std::fs::write(work.join("chunks/deep/1.ivf"), "chunk").unwrap();
-        let mut task = json!({
-            "library": bench.task["library"], "job": {"name": "films-heat", "uid": JOB, "run": RUN}, "volumeId": volume["done"]["volumeId"],
-            "path": "Heat (1995)/film.mkv", "source": identity(&film), "verdict": verdict,
-            "reason": if verdict == "Encoded" { "Encoded" } else { "NotSmaller" }, "message": "100000 of 300000 bytes",
-            "reportSha256": hash(report), "swap": method,
-            "settings": {"profile": "QualityFirst", "tier": "High", "dropLanguages": [], "durationToleranceMillis": 1000, "maxPercent": 90,
-                         "trashRetentionSeconds": 3600, "modifiedTime": "Now", "whySidecars": "Jobs"},
-        });
-        if verdict == "Encoded" {
-            task["output"] = json!({"name": "out.mkv", "size": bench.output.len(), "sha256": hash(&bench.output)});
-        }
-        Self { task, ..bench }
+        let settle = scene.settle_task(&bench, &prepared["done"]["volumeId"], &bench.method);
+        bench.task = scene.begin(&bench, settle);
+        bench
     }
 
     /// The end of a run that nothing disturbs.
-    pub fn undisturbed(method: &str, verdict: &str) -> End {
-        Self::new(method, verdict).undisturbed_end(verdict)
+    pub fn undisturbed(scene: Scene, method: &str) -> End {
+        Self::new(scene, method).undisturbed_end()
     }
 
-    pub fn undisturbed_end(&self, verdict: &str) -> End {
-        let bench = self;
-        let run = bench.settle("pod-1", &[], None);
+    pub fn undisturbed_end(&self) -> End {
+        let run = self.next("pod-1", &[], None);
         assert_eq!(run.code, Some(0), "{run:?}");
-        let end = bench.end();
-        if verdict == "Encoded" {
-            assert_eq!(end["Heat (1995)/film.mkv"], hash(&bench.output));
-            assert_eq!(end[&format!(".av1/trash/{JOB}/film.mkv")], hash(&bench.original));
-        } else {
-            assert_eq!(end["Heat (1995)/film.mkv"], hash(&bench.original));
-            assert!(
-                end.contains_key("Heat (1995)/film.mkv.av1skip") && end.contains_key("Heat (1995)/film.mkv.why.txt"),
-                "{end:?}"
-            );
-        }
-        assert!(end.keys().any(|path| path.starts_with(".av1/state/receipts/")), "{end:?}");
-        assert!(
-            !end.keys().any(|path| path.contains("/work/")
-                || path.contains("/claims/")
-                || path.contains("/journal/")
-                || path.contains(".part")),
-            "{end:?}"
-        );
+        let end = self.end();
+        self.scene.is_right_end(self, &end);
         end
+    }
+
+    #[allow(clippy::unused_self)] // it is the same for all
+    pub fn library_id(&self) -> Value {
+        serde_json::from_str(LIBRARY).unwrap()
     }
 
     /// Every point that an undisturbed run passes.
     pub fn trace(&self) -> Vec<String> {
         let trace = self.dir.path().join("trace");
-        let mut command = self.command("settle", &self.task, "pod-1");
+        let mut command = self.command(self.scene.role(), &self.task, "pod-1");
         let run = Started(command.env("AV1_TRACE_FAILPOINTS", &trace).spawn().unwrap(), self.log("pod-1")).wait_for();
         assert_eq!(run.code, Some(0), "{run:?}");
         let mut points: Vec<String> = Vec::new();
@@ -176,33 +187,40 @@ impl Bench {
         points
     }
 
-    pub fn settle(&self, pod: &str, takeover: &[&str], points: Option<&str>) -> Run {
-        let mut task = self.task.clone();
+    /// The scene's task.
+    pub fn next(&self, pod: &str, takeover: &[&str], points: Option<&str>) -> Run {
+        self.run(self.scene.role(), &self.task, pod, takeover, points)
+    }
+
+    pub fn run(&self, role: &str, task: &Value, pod: &str, takeover: &[&str], points: Option<&str>) -> Run {
+        let mut task = task.clone();
         task["takeoverFrom"] = json!(takeover);
-        self.agent("settle", &task, pod, points).wait_for()
+        self.agent(role, &task, pod, points).wait_for()
     }
 
     /// With fields of the task changed.
-    pub fn settle_changed(&self, change: &str) -> Run {
+    pub fn changed(&self, change: &str) -> Run {
         let mut task = self.task.clone();
         let change: serde_json::Map<String, Value> = serde_json::from_str(change).unwrap();
         change.into_iter().for_each(|(key, value)| task[key] = value);
-        self.agent("settle", &task, "pod-1", None).wait_for()
+        self.agent(self.scene.role(), &task, "pod-1", None).wait_for()
     }
 
     /// Runs until `point`, does `meanwhile` there, and lets it go on.
-    pub fn settle_with(&self, pod: &str, point: &str, hold: Duration, meanwhile: impl FnOnce()) -> Run {
-        let trace = self.dir.path().join("trace");
-        let mut command = self.command("settle", &self.task, pod);
-        command.env("AV1_TRACE_FAILPOINTS", &trace).env("FAILPOINTS", format!("{point}=sleep({})", hold.as_millis()));
-        let started = Started(command.spawn().unwrap(), self.log(pod));
-        let limit = Instant::now() + Duration::from_secs(30);
+    pub fn held<T>(&self, pod: &str, point: &str, meanwhile: impl FnOnce() -> T) -> (Run, T) {
+        let (trace, go) = (self.dir.path().join(format!("trace-{pod}")), self.dir.path().join(format!("go-{pod}")));
+        let mut command = self.command(self.scene.role(), &self.task, pod);
+        command.env("AV1_TRACE_FAILPOINTS", &trace).env("AV1_HOLD_UNTIL", &go);
+        command.env("FAILPOINTS", format!("{point}=return(hold)"));
+        let mut started = Started(command.spawn().unwrap(), self.log(pod));
+        let limit = Instant::now() + Duration::from_secs(60);
         while !std::fs::read_to_string(&trace).unwrap_or_default().lines().any(|line| line == point) {
-            assert!(Instant::now() < limit, "{point} was not reached");
-            std::thread::yield_now();
+            assert!(Instant::now() < limit && started.0.try_wait().unwrap().is_none(), "{point} was not reached");
+            std::thread::sleep(Duration::from_millis(1));
         }
-        meanwhile();
-        started.wait_for()
+        let made = meanwhile();
+        std::fs::write(go, "").unwrap();
+        (started.wait_for(), made)
     }
 
     fn log(&self, pod: &str) -> PathBuf {
@@ -248,11 +266,11 @@ impl Bench {
     }
 
     pub fn library(&self) -> PathBuf {
-        self.dir.path().join("library")
+        self.library.clone()
     }
 
     pub fn film(&self) -> PathBuf {
-        self.library().join("Heat (1995)/film.mkv")
+        self.library().join(self.scene.film())
     }
 
     pub fn write_film(&self, bytes: &[u8]) {
@@ -261,7 +279,7 @@ impl Bench {
 
     /// As another program does it: a new file renamed over.
     pub fn replace_film(&self, bytes: &[u8]) {
-        let new = self.dir.path().join("new");
+        let new = self.library().join(".av1/new");
         std::fs::write(&new, bytes).unwrap();
         std::fs::rename(new, self.film()).unwrap();
     }
@@ -299,30 +317,40 @@ impl Bench {
         names
     }
 
-    /// The promise: the name holds the whole original or the whole output (or, between two renames, nothing), and the original
-    /// is whole somewhere.
-    pub fn whole(&self, method: &str) -> Result<(), String> {
-        let film = self.read_film();
-        let at_name = film.as_ref().is_some_and(|bytes| *bytes == self.original || *bytes == self.output);
-        if !(at_name || method == "TwoRenames" && film.is_none()) {
-            return Err(format!(
-                "the name holds {:?} bytes that are neither original nor output",
-                film.map(|bytes| bytes.len())
-            ));
+    /// The promise: the name holds the whole original or the whole output (or, between two renames, nothing), and what must
+    /// survive is whole somewhere.
+    pub fn whole(&self, when: &str) -> Result<(), String> {
+        let films: Vec<Vec<u8>> =
+            self.scene.names().iter().filter_map(|name| std::fs::read(self.library().join(name)).ok()).collect();
+        if let Some(film) = films.iter().find(|film| **film != self.original && **film != self.output) {
+            return Err(format!("{when}: a name holds {} bytes that are neither original nor output", film.len()));
         }
-        let wanted = hash(&self.original);
-        if self.names().values().any(|found| *found == wanted) {
-            Ok(())
-        } else {
-            Err("the original is nowhere".to_owned())
+        if films.is_empty() && self.method != "TwoRenames" && !self.scene.may_be_empty() {
+            return Err(format!("{when}: the name holds nothing"));
+        }
+        self.lost(&self.names()).map_or(Ok(()), |lost| Err(format!("{when}: the {lost} is nowhere")))
+    }
+
+    /// What must survive and is not among these contents.
+    pub fn lost(&self, names: &BTreeMap<String, String>) -> Option<&'static str> {
+        let has = |bytes: &[u8]| names.values().any(|found| *found == hash(bytes));
+        match self.scene.survivors() {
+            (true, _) if !has(&self.original) => Some("original"),
+            (_, true) if !has(&self.output) => Some("output"),
+            _ => None,
         }
     }
 
-    /// After an orderly failure before the swap no copy stays beside the file.
+    /// After an orderly failure before any name changed no copy stays beside the file.
     pub fn no_copy_is_left_when_untouched(&self) -> Result<(), String> {
-        let untouched = self.read_film().is_some_and(|bytes| bytes == self.original);
-        let left: Vec<String> = self.beside().into_iter().filter(|name| name.starts_with(".av1-")).collect();
-        if untouched && !left.is_empty() { Err(format!("left beside the file: {left:?}")) } else { Ok(()) }
+        let start = if self.scene.role() == "restore" { &self.output } else { &self.original };
+        let untouched = self.read_film().is_some_and(|bytes| bytes == *start) && self.scene != Scene::UndoUndo;
+        let (left, others): (Vec<String>, Vec<String>) =
+            self.beside().into_iter().partition(|name| name.starts_with(".av1-"));
+        if untouched && others.len() == 1 && !left.is_empty() {
+            return Err(format!("left beside the file: {left:?}"));
+        }
+        Ok(())
     }
 
     /// Looks at the name without a pause while `work` runs; gives the number of looks, and of those that saw no whole file.
@@ -357,7 +385,7 @@ impl Bench {
         let mut end = self.names();
         let varying = |path: &str| {
             path.starts_with(".av1/state/receipts/")
-                || path.ends_with("film.mkv.json")
+                || path.starts_with(".av1/trash/") && path.ends_with(".json")
                 || path.ends_with(".av1skip")
                 || path.ends_with(".why.txt")
                 || path == ".av1/volume.json"
@@ -389,10 +417,17 @@ impl Bench {
             "original",
             "report",
             "notKept",
+            "holds",
+            "replacementPath",
+            "resultPath",
         ];
+        let restored = |entry: &Value| {
+            let restored = &entry["restored"];
+            format!("{} {} {}", restored["wanted"], restored["path"], restored["replaced"]["trash"])
+        };
         entries
             .iter()
-            .map(|entry| fields.map(|field| entry[field].to_string()).join(" "))
+            .map(|entry| fields.map(|field| entry[field].to_string()).join(" ") + &restored(entry))
             .collect::<Vec<_>>()
             .join("\n")
     }
@@ -451,7 +486,7 @@ fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<String, String>) {
     }
 }
 
-fn identity(path: &Path) -> Value {
+pub fn identity(path: &Path) -> Value {
     let meta = std::fs::metadata(path).unwrap();
     let bytes = std::fs::read(path).unwrap();
     let samples = av1_media::identity::samples(meta.len())
@@ -461,7 +496,7 @@ fn identity(path: &Path) -> Value {
            "fingerprint": av1_media::identity::fingerprint(meta.len(), samples)})
 }
 
-fn hash(bytes: &[u8]) -> String {
+pub fn hash(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
