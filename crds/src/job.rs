@@ -36,6 +36,7 @@ use crate::wire::{Check, EncodePlan, FileIdentity, MediaSummary, Pinning, SizeGa
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("self.libraryRef == oldSelf.libraryRef", "spec.libraryRef cannot be changed: make a new EncodeJob"))]
+#[x_kube(validation = ("(has(self.retry) ? self.retry : 0) >= (has(oldSelf.retry) ? oldSelf.retry : 0)", "spec.retry only rises: write a number above the present one"))]
 #[x_kube(validation = ("self.source == oldSelf.source", "spec.source cannot be changed: make a new EncodeJob"))]
 pub struct EncodeJobSpec {
     /// The library that the file belongs to.
@@ -45,9 +46,43 @@ pub struct EncodeJobSpec {
     /// Values that override the library's for this file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<SettingsSections>,
-    /// While true the job does not start, and a running encode stops, keeping what it finished. Default: false.
+    /// While true no encode starts, and a running one stops, keeping what it finished. Default: false.
     #[serde(default)]
     pub suspend: bool,
+    /// What is to become of the file. `Original` and `Skipped` work at any time, also on a file that another job replaced.
+    /// Default: Encoded.
+    #[serde(default)]
+    pub desired: Desired,
+    /// Gates that are passed over, by reason, such as TooSmall, SkipMarker or HardLinked. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 64)))]
+    #[x_kube(validation = ("self.all(r, !(r in ['NotRegular', 'NotStable', 'OtherOwner', 'CannotDecode', 'UnsupportedStream']))", "spec.force cannot pass over NotRegular, NotStable, OtherOwner, CannotDecode and UnsupportedStream, which protect the file: remove them, and put right what the gate names"))]
+    #[x_kube(validation = ("self.all(r, !(r in ['UnrepresentableName', 'Unreadable', 'NoVideo']))", "spec.force cannot pass over UnrepresentableName, Unreadable and NoVideo: there would be nothing to encode, remove them"))]
+    #[x_kube(validation = ("self.all(r, !(r in ['ContainerChange', 'DolbyVision']))", "spec.force cannot pass over ContainerChange and DolbyVision: set spec.settings.replacement.containerChange or spec.settings.encode.dynamicHdr instead"))]
+    pub force: Vec<String>,
+    /// Jobs with a higher number start first; of equal ones, the older. -1000 to 1000. Default: 0.
+    #[serde(default)]
+    #[schemars(range(min = -1000, max = 1000))]
+    pub priority: i32,
+    /// Raise it to try a job again that has ended: failures count from zero, and what was decided before does not stop it.
+    /// Default: 0.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub retry: i64,
+}
+
+/// What is to become of a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Desired {
+    /// AV1; a file that was brought back comes out of the trash again, or is encoded again.
+    #[default]
+    Encoded,
+    /// The original is brought back from the trash, the AV1 file goes there.
+    Original,
+    /// A running encode stops, and the file is remembered as cancelled: no scan takes it up again.
+    Cancelled,
+    /// A marker beside the file keeps it as it is.
+    Skipped,
 }
 
 /// Name of a MediaLibrary in the same namespace.
@@ -78,8 +113,10 @@ pub enum Phase {
     Encoding,
     /// Suspended; finished chunks are kept.
     Paused,
-    /// Has a settle pod.
+    /// Has a settle or a mark pod.
     Settling,
+    /// Has a restore pod.
+    Restoring,
     /// The file was replaced.
     Succeeded,
     /// The file is not to be encoded; it is untouched.
@@ -88,28 +125,32 @@ pub enum Phase {
     Rejected,
     /// Given up; the file is untouched.
     Failed,
+    /// The original is back in its place.
+    Restored,
     /// Cancelled by the user; the file is untouched.
     Cancelled,
 }
 
 impl Phase {
     /// Every phase.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Queued,
         Self::Encoding,
         Self::Paused,
         Self::Settling,
+        Self::Restoring,
         Self::Succeeded,
         Self::Skipped,
         Self::Rejected,
         Self::Failed,
+        Self::Restored,
         Self::Cancelled,
     ];
 
     /// Whether nothing more happens by itself.
     #[must_use]
     pub fn is_terminal(self) -> bool {
-        !matches!(self, Self::Queued | Self::Encoding | Self::Paused | Self::Settling)
+        !matches!(self, Self::Queued | Self::Encoding | Self::Paused | Self::Settling | Self::Restoring)
     }
 
     /// The name that users see.
@@ -120,24 +161,31 @@ impl Phase {
             Self::Encoding => "Encoding",
             Self::Paused => "Paused",
             Self::Settling => "Settling",
+            Self::Restoring => "Restoring",
             Self::Succeeded => "Succeeded",
             Self::Skipped => "Skipped",
             Self::Rejected => "Rejected",
             Self::Failed => "Failed",
+            Self::Restored => "Restored",
             Self::Cancelled => "Cancelled",
         }
     }
 
-    /// The table of phase transitions; any other is a bug.
+    /// The table of phase transitions; any other is a bug. A terminal phase is left for the queue alone, when the user asks for
+    /// something else or for another try.
     #[must_use]
     pub fn may_become(self, next: Self) -> bool {
-        use Phase::{Cancelled, Encoding, Failed, Paused, Queued, Rejected, Settling, Skipped, Succeeded};
+        use Phase::{
+            Cancelled, Encoding, Failed, Paused, Queued, Rejected, Restored, Restoring, Settling, Skipped, Succeeded,
+        };
         matches!(
             (self, next),
-            (Queued, Encoding | Paused | Failed | Skipped | Cancelled)
-                | (Encoding, Queued | Paused | Settling | Skipped | Failed | Cancelled)
-                | (Paused, Queued | Failed | Cancelled)
-                | (Settling, Succeeded | Skipped | Rejected | Failed)
+            (Queued, Encoding | Restoring | Settling | Paused | Failed)
+                | (Encoding, Queued | Paused | Settling | Skipped | Failed)
+                | (Paused, Queued)
+                | (Settling, Succeeded | Skipped | Rejected | Failed | Cancelled)
+                | (Restoring, Restored | Succeeded | Queued | Failed)
+                | (Succeeded | Skipped | Rejected | Failed | Restored | Cancelled, Queued)
         )
     }
 }
@@ -172,8 +220,20 @@ pub struct EncodeJobStatus {
     /// Effective settings, frozen when the encode starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
+    /// What `spec.desired` was when the job last began to act on it.
+    pub desired: Desired,
+    /// What `spec.retry` was then.
+    pub retry: i64,
+    /// Whether the job was asked for again after it had ended: what was decided before does not stop it then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
+    /// Whether the AV1 file of an undone job is to be brought back from the trash before anything is encoded.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub bring_back: bool,
     /// Number of the current run; names Jobs and folders, and only rises.
     pub run: i64,
+    /// Number of the latest Job that may write to the library (settle, mark, restore); only rises.
+    pub write_run: i64,
     /// The latest run that has a work folder; the next run takes it over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub work_run: Option<i64>,
@@ -230,13 +290,14 @@ pub struct EncodeJobStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// The verdict of an encode that the settle pod is to carry out.
+/// What a pod that may write to the library is to carry out: the verdict of an encode, or what the user asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PendingSettle {
-    /// `Encoded`, `Rejected`, `Skipped` or `Failed`.
+    /// `Encoded`, `Rejected`, `Skipped` or `Failed`: the verdict of an encode. `MarkSkipped` or `Cancel`: a marker or a note
+    /// that the user asked for. `Original` or `Replacement`: what is brought back.
     pub verdict: String,
-    /// Run of the encode whose output it is.
+    /// Run that it is about: of the encode whose output it is, or of its own.
     pub encode_run: i64,
     /// Size of the output in bytes, of an encoded file.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -253,7 +314,7 @@ pub struct PendingSettle {
     /// Path below the library's root that the output is to have, when that is not the source's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_target: Option<String>,
-    /// Number of the current settle Job; only rises.
+    /// Number of the current Job; only rises.
     pub run: i64,
     /// Settle pods that failed, for the back-off.
     pub failures: i64,
@@ -301,16 +362,20 @@ pub struct Progress {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobResult {
-    /// Path of the AV1 file below the library's root.
+    /// Path of the file below the library's root: of the AV1 file, or of the original after it was brought back.
     pub path: String,
     /// Its SHA-256.
     pub sha256: String,
     /// Bytes by which it is smaller than the original.
     pub bytes_saved: i64,
-    /// Path of the original below the library's root, when it was replaced: in the trash, or beside the AV1 file.
+    /// Path of the original below the library's root, when it was replaced: in the trash, or beside the AV1 file. Empty when it
+    /// is back at its name.
     pub original: String,
     /// SHA-256 of the original, as it was when it went to the trash.
     pub original_sha256: String,
+    /// Path of the AV1 file in the trash, below the library's root, after the original was brought back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replacement: Option<String>,
     /// Path of the receipt, below the library's root.
     pub receipt: String,
 }
@@ -320,9 +385,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terminal_phases_are_left_by_no_transition() {
+    fn terminal_phases_are_left_for_the_queue_alone() {
         for from in Phase::ALL.into_iter().filter(|phase| phase.is_terminal()) {
-            assert!(Phase::ALL.into_iter().all(|to| !from.may_become(to)), "{from:?}");
+            let next: Vec<Phase> = Phase::ALL.into_iter().filter(|to| from.may_become(*to)).collect();
+            assert_eq!(next, [Phase::Queued], "{from:?}");
         }
+    }
+
+    #[test]
+    fn every_phase_can_be_reached_and_none_is_a_dead_end() {
+        for phase in Phase::ALL {
+            assert!(Phase::ALL.into_iter().any(|to| phase.may_become(to)), "{phase:?} is a dead end");
+            assert!(Phase::ALL.into_iter().any(|from| from.may_become(phase)), "{phase:?} is never reached");
+        }
+    }
+
+    #[test]
+    fn the_rules_on_force_name_the_gates_that_are_never_passed_over() {
+        use kube::CustomResourceExt;
+        let crd = serde_json::to_value(EncodeJob::crd()).unwrap();
+        let rules = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["force"]
+            ["x-kubernetes-validations"]
+            .to_string();
+        for reason in crate::reasons::NEVER_FORCED {
+            assert!(rules.contains(&format!("'{reason}'")), "{reason} is not in {rules}");
+        }
+        assert_eq!(rules.matches('\'').count() / 2, crate::reasons::NEVER_FORCED.len(), "{rules}");
     }
 }

@@ -361,6 +361,9 @@ pub struct MediaLibraryStatus {
     /// The last scan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_scan: Option<ScanStatus>,
+    /// What left the trash after its time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purge: Option<PurgeStatus>,
     /// Number of prepare Jobs made so far.
     pub prepare_runs: i64,
     /// Prepare Jobs that failed since the last that did not, for the back-off.
@@ -417,7 +420,7 @@ pub struct JobCounts {
     pub queued: i64,
     /// With an encode pod.
     pub encoding: i64,
-    /// With a settle pod.
+    /// With a pod that settles, marks or restores.
     pub settling: i64,
 }
 
@@ -472,6 +475,59 @@ pub enum SwapMethod {
     Link,
     /// Two renames with a journal; for an instant the name is empty.
     TwoRenames,
+}
+
+/// What left the trash after its time, and what is leaving it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PurgeStatus {
+    /// Number of the latest purge Job; only rises.
+    pub run: i64,
+    /// Whether it is under way.
+    pub active: bool,
+    /// The files in the trash that it is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trash: Vec<String>,
+    /// The work folders that it is about, by job UID.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub work: Vec<String>,
+    /// UID of its pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_uid: Option<String>,
+    /// UIDs of its earlier pods, which ended without a result and may have left a claim.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ended_pods: Vec<String>,
+    /// Runs that failed or were lost since the last that did not, for the back-off.
+    pub failures: i64,
+    /// No purge starts before this time, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
+    /// When the last purge ended, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+    /// Files that left the trash so far.
+    pub purged: i64,
+    /// Their bytes.
+    pub freed: i64,
+    /// Work folders without a job that were removed so far.
+    pub work_removed: i64,
+    /// Files past their time that stay, because what replaced them could not be read again as it was written.
+    pub kept_count: i64,
+    /// The first of them; tried again after a day.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<KeptFile>,
+}
+
+/// A file in the trash that stays though it is past its time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KeptFile {
+    /// Its path in the trash, below the library's root.
+    pub file: String,
+    /// Why it stays, and what to do.
+    pub message: String,
+    /// Since when, RFC 3339.
+    pub at: String,
 }
 
 /// The last scan.

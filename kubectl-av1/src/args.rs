@@ -64,6 +64,63 @@ pub(crate) enum Command {
         #[arg(short, long, value_enum, default_value_t = DocumentFormat::Text)]
         output: DocumentFormat,
     },
+    /// Encode one file now: makes an EncodeJob, or brings an undone one's AV1 file back
+    Encode(EncodeArguments),
+    /// Bring the original of a file back from the trash; the AV1 file goes there
+    Undo(ChangeArguments),
+    /// Keep a file as it is: a marker is written beside it
+    Skip(ChangeArguments),
+    /// Try a job again that has ended
+    Retry(RetryArguments),
+    /// Stop a job and keep the file as it is; no scan takes it up again
+    Cancel(ChangeArguments),
+}
+
+/// A job, or a file of a library.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// Name of the EncodeJob; with PATH, of the MediaLibrary
+    pub(crate) name: String,
+    /// Path of the file below the library's root
+    pub(crate) path: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChangeArguments {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Tell what happens until the job has ended; fails when it ends otherwise than asked
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetryArguments {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Pass over the gate that stops files for this reason, such as TooSmall; may be given several times
+    #[arg(long, value_name = "REASON", value_delimiter = ',')]
+    pub(crate) force: Vec<String>,
+    /// Tell what happens until the job has ended; fails when it ends otherwise than asked
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EncodeArguments {
+    /// Name of the MediaLibrary
+    pub(crate) library: String,
+    /// Path of the file below the library's root
+    pub(crate) path: String,
+    /// Pass over the gate that stops files for this reason, such as TooSmall; may be given several times
+    #[arg(long, value_name = "REASON", value_delimiter = ',')]
+    pub(crate) force: Vec<String>,
+    /// Jobs with a higher number start first [default: 0]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub(crate) priority: Option<i32>,
+    /// Tell what happens until the job has ended; fails when it ends otherwise than asked
+    #[arg(long)]
+    pub(crate) wait: bool,
 }
 
 /// Formats of a table that has no document.
@@ -117,6 +174,21 @@ mod tests {
         let error = Arguments::try_parse_from(["kubectl-av1", "top"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("--once"), "{error}");
+    }
+
+    #[test]
+    fn a_change_takes_a_job_or_a_library_and_a_path() {
+        let target = |line: &[&str]| match Arguments::try_parse_from([&["kubectl-av1"], line].concat()).unwrap().command
+        {
+            Command::Undo(change) => (change.target.name, change.target.path, change.wait),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(target(&["undo", "films-1", "--wait"]), ("films-1".into(), None, true));
+        assert_eq!(target(&["undo", "films", "a b.mkv"]), ("films".into(), Some("a b.mkv".into()), false));
+        assert!(Arguments::try_parse_from(["kubectl-av1", "encode", "films"]).is_err());
+        assert!(
+            Arguments::try_parse_from(["kubectl-av1", "encode", "films", "--priority", "-5", "--", "-x.mkv"]).is_ok()
+        );
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The cluster, as far as this program reads it: objects page by page, and pages of services through the API server's proxy.
 //!
-//! May: read a kubeconfig, talk to the API server. Must never: write to it, or decide how something looks.
+//! May: read a kubeconfig, talk to the API server, make and change EncodeJobs. Must never: write anything else to it, or decide
+//! how something looks.
 
 use std::fmt::Debug;
 use std::time::Duration;
 
 use av1_crds::{EncodeJob, MediaLibrary};
 use k8s_openapi::api::core::v1::Service;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, Config, Resource};
@@ -91,6 +92,33 @@ impl Cluster {
             }
             Err(error) => Err(self.explain(error, &action)),
         }
+    }
+
+    pub(crate) async fn job(&self, namespace: &str, name: &str) -> Result<EncodeJob, Error> {
+        let api: Api<EncodeJob> = Api::namespaced(self.client.clone(), namespace);
+        match api.get_opt(name).await {
+            Ok(Some(job)) => Ok(job),
+            Ok(None) => Err(Error::NoJob { namespace: namespace.to_owned(), name: name.to_owned() }),
+            Err(error) => Err(self.explain(error, &format!("read EncodeJob {name}"))),
+        }
+    }
+
+    /// Changes what `patch` names of a job, and gives the job as it is then.
+    pub(crate) async fn patch_job(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: &serde_json::Value,
+    ) -> Result<EncodeJob, Error> {
+        let api: Api<EncodeJob> = Api::namespaced(self.client.clone(), namespace);
+        let patched = api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
+        patched.map_err(|error| self.explain(error, &format!("change EncodeJob {name}")))
+    }
+
+    pub(crate) async fn create_job(&self, namespace: &str, job: &EncodeJob) -> Result<EncodeJob, Error> {
+        let api: Api<EncodeJob> = Api::namespaced(self.client.clone(), namespace);
+        let made = api.create(&PostParams::default(), job).await;
+        made.map_err(|error| self.explain(error, "make an EncodeJob"))
     }
 
     /// Services with these labels in every namespace.

@@ -21,8 +21,18 @@ pub(crate) enum Error {
     NotInstalled { server: String },
     #[error("no MediaLibrary {name} in namespace {namespace}: `kubectl get medialibraries -A` lists them all")]
     NoLibrary { namespace: String, name: String },
-    #[error("files belongs to one library, so it needs its namespace: use -n instead of -A")]
+    #[error("this is about one library or job, so it needs its namespace: use -n instead of -A")]
     NamespaceNeeded,
+    #[error("no EncodeJob {name} in namespace {namespace}: `kubectl get encodejobs -n {namespace}` lists them all")]
+    NoJob { namespace: String, name: String },
+    #[error("no EncodeJob of {path} in library {library}: `kubectl av1 encode {library} PATH` makes one")]
+    NoJobOfFile { library: String, path: String },
+    #[error("{job} has ended already ({phase}): nothing to {action}")]
+    Ended { job: String, phase: &'static str, action: &'static str },
+    #[error("{job} works on the file already ({phase}): wait for it, or cancel it first")]
+    Alive { job: String, phase: &'static str },
+    #[error("{job} ended otherwise than asked: `kubectl describe encodejob {job}` tells all")]
+    EndedOtherwise { job: String },
     #[error(
         "the catalog of {library} does not answer ({message}): `kubectl av1 status {library} -n {namespace}` says why"
     )]
@@ -34,6 +44,21 @@ pub(crate) enum Error {
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
 }
+
+impl Error {
+    /// Exit code of the program. A wrong command line is 2, by clap.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::EndedOtherwise { .. } => ENDED_OTHERWISE,
+            _ => FAILED,
+        }
+    }
+}
+
+/// Exit code of a command that could not do what it is for.
+const FAILED: u8 = 1;
+/// Exit code of a command that waited for a job which ended otherwise than asked.
+const ENDED_OTHERWISE: u8 = 3;
 
 /// The two mistakes that users make, in plain words; the others as they come.
 fn without_layers(error: &KubeconfigError) -> String {

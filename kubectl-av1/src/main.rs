@@ -1,7 +1,7 @@
 //! `kubectl av1`: what av1-operator is doing, and why, with the rights of whoever asks.
 //!
-//! May: read the API and, through the API server's service proxy, the pages of operator and catalogs. Must never: write
-//! anything to the cluster, or exit from anywhere but here.
+//! May: read the API and, through the API server's service proxy, the pages of operator and catalogs; change the one EncodeJob
+//! that a command is about. Must never: write anything else to the cluster, or exit from anywhere but here.
 
 mod args;
 mod cluster;
@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
         Err(error::Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error.to_string());
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use av1_crds::AGENT_PORT;
-use av1_crds::wire::{CandidatePage, CatalogSummary, EncodeReport};
+use av1_crds::wire::{CandidatePage, CatalogSummary, EncodeReport, Leftovers};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
@@ -50,6 +50,11 @@ impl CatalogClient {
         limit: usize,
     ) -> Result<CandidatePage, CatalogError> {
         self.json(address, &format!("v1/candidates?offset={offset}&limit={limit}")).await
+    }
+
+    /// What waits to be removed from the volume.
+    pub(crate) async fn leftovers(&self, address: &str, limit: usize) -> Result<Leftovers, CatalogError> {
+        self.json(address, &format!("v1/leftovers?limit={limit}")).await
     }
 
     /// The report of a run, if it has the announced SHA-256.

@@ -29,8 +29,8 @@ async fn libraries(context: &Shared, namespace: &str) {
     Controller::new(scoped::<DeserializeGuard<MediaLibrary>>(client, namespace), watcher::Config::default())
         .with_config(Config::default().concurrency(CONCURRENCY))
         .owns(scoped::<Deployment>(client, namespace), ours())
-        .owns(scoped::<Job>(client, namespace), of_role(role::PREPARE))
-        .watches(scoped::<Pod>(client, namespace), of_role(role::PREPARE), |pod| {
+        .owns(scoped::<Job>(client, namespace), of_roles(&[role::PREPARE, role::PURGE]))
+        .watches(scoped::<Pod>(client, namespace), of_roles(&[role::PREPARE, role::PURGE]), |pod| {
             named(&pod, pod.labels().get(labels::LIBRARY))
         })
         .watches(
@@ -81,11 +81,12 @@ fn ours() -> watcher::Config {
     watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={}", labels::MANAGED_BY))
 }
 
-fn of_role(role: &str) -> watcher::Config {
+fn of_roles(roles: &[&str]) -> watcher::Config {
     watcher::Config::default().labels(&format!(
-        "app.kubernetes.io/managed-by={},{}={role}",
+        "app.kubernetes.io/managed-by={},{} in ({})",
         labels::MANAGED_BY,
-        labels::ROLE
+        labels::ROLE,
+        roles.join(",")
     ))
 }
 

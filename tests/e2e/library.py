@@ -10,7 +10,7 @@ import shutil
 
 import kube
 
-FINISHED = {"Succeeded", "Skipped", "Rejected", "Failed", "Cancelled"}
+FINISHED = {"Succeeded", "Skipped", "Rejected", "Failed", "Restored", "Cancelled"}
 
 
 class Library:

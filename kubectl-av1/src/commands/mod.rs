@@ -1,5 +1,7 @@
-//! The commands: each reads what it needs and hands it to a view. Must never: lay out text.
+//! The commands: each reads what it needs, or changes the one thing that it is for, and hands it to a view. Must never: lay out
+//! text.
 
+mod change;
 mod files;
 mod status;
 mod top;
@@ -19,6 +21,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     match arguments.command {
         Command::Top { output, .. } => top::run(&cluster, output).await,
         Command::Files { library, output } => files::run(&cluster, &library, output).await,
+        Command::Undo(arguments) => change::undo(&cluster, &arguments).await,
+        Command::Skip(arguments) => change::skip(&cluster, &arguments).await,
+        Command::Cancel(arguments) => change::cancel(&cluster, &arguments).await,
+        Command::Retry(arguments) => change::retry(&cluster, &arguments).await,
+        Command::Encode(arguments) => change::encode(&cluster, &arguments).await,
         Command::Status { library, output } => status::run(&cluster, library.as_deref(), output).await,
     }
 }

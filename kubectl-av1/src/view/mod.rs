@@ -1,5 +1,6 @@
 //! How things look: values in, text out. Must never: ask a cluster, a clock, the environment or a terminal for anything.
 
+pub(crate) mod change;
 pub(crate) mod files;
 pub(crate) mod status;
 mod table;

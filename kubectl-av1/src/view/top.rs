@@ -106,7 +106,7 @@ impl JobLine {
         let name = job.metadata.name.clone().unwrap_or_default();
         let (rank, tone) = match status.phase {
             Phase::Encoding => (0, Tone::Busy),
-            Phase::Settling => (1, Tone::Busy),
+            Phase::Settling | Phase::Restoring => (1, Tone::Busy),
             Phase::Queued => (2, Tone::Neutral),
             _ => (3, Tone::Neutral),
         };

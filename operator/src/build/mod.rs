@@ -6,15 +6,17 @@ mod encode;
 mod names;
 mod pod;
 mod prepare;
+mod purge;
 mod settle;
 mod size;
 
 pub(crate) use catalog::{catalog_deployment, catalog_service};
 pub(crate) use encode::encode_job;
-pub(crate) use names::{batch_name, catalog_name, free_job_name, job_names, prepare_name};
+pub(crate) use names::{batch_name, catalog_name, free_job_name, job_names, prepare_name, purge_name};
 pub(crate) use pod::{PodOptions, User};
 pub(crate) use prepare::prepare_job;
-pub(crate) use settle::settle_job;
+pub(crate) use purge::purge_job;
+pub(crate) use settle::writer_job;
 pub(crate) use size::{NodeFacts, PodSize, pod_size};
 
 /// Roles of the agent, as in labels, names and arguments.
@@ -24,6 +26,11 @@ pub(crate) mod role {
     pub(crate) const WORKDIR: &str = "workdir";
     pub(crate) const ENCODE: &str = "encode";
     pub(crate) const SETTLE: &str = "settle";
+    pub(crate) const MARK: &str = "mark";
+    pub(crate) const RESTORE: &str = "restore";
+    pub(crate) const PURGE: &str = "purge";
+    /// Roles of a job's pods that may write to the library: never stopped, waited for.
+    pub(crate) const WRITERS: [&str; 3] = [SETTLE, MARK, RESTORE];
 }
 
 #[cfg(test)]

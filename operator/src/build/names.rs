@@ -12,6 +12,11 @@ pub(crate) fn prepare_name(library_uid: &str, run: i64) -> String {
     format!("{library_uid}-prepare-{run}")
 }
 
+/// Name of the purge Job of a run.
+pub(crate) fn purge_name(library_uid: &str, run: i64) -> String {
+    format!("{library_uid}-purge-{run}")
+}
+
 /// Name of the batch Job of a run of an EncodeJob.
 pub(crate) fn batch_name(job_uid: &str, role: &str, run: i64) -> String {
     format!("{job_uid}-{role}-{run}")

@@ -1,36 +1,37 @@
-//! The settle Job: the only one that has the library read-write. Pure.
+//! The Jobs that have the library read-write: settle, mark, restore, purge. Their pods never parse media. Pure.
 
 use std::collections::BTreeMap;
 
 use av1_crds::library::MediaLibrary;
-use av1_crds::wire::SettleTask;
 use av1_crds::{EncodeJob, labels, paths};
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
+use serde::Serialize;
 
+use super::batch_name;
 use super::pod::{PodOptions, RolePod, User, helper, labels_of_run, library_mount, task_argument};
-use super::{batch_name, role};
 
-/// Settle Job number `run` of a job.
+/// Job number `run` of a job for a role that may write to the library.
 ///
 /// # Errors
 /// When the task can't be written as JSON.
-pub(crate) fn settle_job(
+pub(crate) fn writer_job<T: Serialize>(
+    role: &'static str,
     library: &MediaLibrary,
     job: &EncodeJob,
-    task: &SettleTask,
+    task: &T,
     user: User,
     run: i64,
     options: &PodOptions,
 ) -> Result<Job, serde_json::Error> {
     let pod = RolePod {
-        role: role::SETTLE,
+        role,
         library,
         options,
         user,
-        labels: labels_of_run(&library.name_any(), role::SETTLE, job, run),
+        labels: labels_of_run(&library.name_any(), role, job, run),
         annotations: BTreeMap::from([
-            (labels::PATH.to_owned(), task.path.clone()),
+            (labels::PATH.to_owned(), job.spec.source.path.clone()),
             (labels::ENCODE_JOB.to_owned(), job.name_any()),
         ]),
     };
@@ -41,5 +42,5 @@ pub(crate) fn settle_job(
         helper(),
     );
     let template = pod.pod(Vec::new(), main, Vec::new());
-    Ok(pod.job(batch_name(&job.uid().unwrap_or_default(), role::SETTLE, run), job, template))
+    Ok(pod.job(batch_name(&job.uid().unwrap_or_default(), role, run), job, template))
 }

@@ -77,7 +77,7 @@ fn settle() -> k8s_openapi::api::batch::v1::Job {
         swap: SwapMethod::Exchange,
         takeover_from: vec!["pod".into()],
     };
-    settle_job(&library(), &job(), &task, USER, 1, &options()).unwrap()
+    writer_job(role::SETTLE, &library(), &job(), &task, USER, 1, &options()).unwrap()
 }
 
 fn prepare(step: PrepareStep) -> k8s_openapi::api::batch::v1::Job {

@@ -3,12 +3,13 @@
 mod encoding;
 mod outcome;
 mod progress;
+mod restoring;
 mod settling;
 
 use std::time::Duration;
 
 use av1_crds::conditions::{self, reason};
-use av1_crds::job::Outcome;
+use av1_crds::job::{Desired, Outcome};
 use av1_crds::wire::EncodeResult;
 use av1_crds::{EncodeJobStatus, FINALIZER, Phase};
 use jiff::{SignedDuration, Timestamp};
@@ -16,10 +17,12 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
 use super::observe::Observed;
+use super::order::{asked_again, order};
 use crate::batch::BatchFacts;
 use crate::build::{batch_name, role};
 use crate::conditions::{Is, Writer, cut};
 use crate::context::{EventDraft, Options};
+use crate::pods::PodFacts;
 
 /// Something to be done to the cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +70,7 @@ pub(crate) fn decide(observed: &Observed, options: &Options) -> Decision {
             Phase::Queued => draft.queued(),
             Phase::Paused => draft.paused(),
             Phase::Encoding => draft.encoding(),
-            Phase::Settling => draft.settling(),
+            Phase::Settling | Phase::Restoring => draft.writing(),
             phase if phase.is_terminal() => draft.ended(),
             _ => {}
         }
@@ -78,7 +81,12 @@ pub(crate) fn decide(observed: &Observed, options: &Options) -> Decision {
 impl Draft<'_> {
     fn queued(&mut self) {
         self.delete_jobs(|_| true);
-        if self.observed.job.spec.suspend {
+        let spec = &self.observed.job.spec;
+        if spec.retry > self.out.status.retry {
+            let status = &mut self.out.status;
+            (status.retry, status.failures, status.lost, status.not_before) = (spec.retry, 0, 0, None);
+        }
+        if spec.suspend && order(&self.observed.job).is_none() {
             self.pause("spec.suspend is true");
         } else if self.observed.library.is_none() {
             let name = &self.observed.job.spec.library_ref.name;
@@ -97,7 +105,7 @@ impl Draft<'_> {
 
     fn paused(&mut self) {
         self.delete_jobs(|_| true);
-        if self.is_suspended() {
+        if self.is_suspended() && order(&self.observed.job).is_none() {
             // Changes of the library do not come by here.
             self.look_again(if self.observed.job.spec.suspend { 300 } else { 5 });
         } else if self.become_phase(Phase::Queued, "no longer suspended") {
@@ -105,28 +113,66 @@ impl Draft<'_> {
         }
     }
 
-    /// A terminal phase: nothing may be left behind.
+    /// A terminal phase: nothing may be left behind, unless the user asks for more.
     fn ended(&mut self) {
         self.delete_jobs(|_| true);
         let live = self.observed.pods.iter().any(|p| p.is_live());
         if live || !self.observed.batch_jobs.is_empty() {
             self.look_again(10);
+        } else if let Some(why) = asked_again(&self.observed.job) {
+            self.begin_again(&why);
         } else {
             self.release();
         }
     }
 
-    /// The user deleted the job: no pod is made any more; one that settles is waited for.
+    /// A job that has ended goes to the queue again.
+    fn begin_again(&mut self, why: &str) {
+        let before = self.out.status.phase;
+        if !self.become_phase(Phase::Queued, why) {
+            return;
+        }
+        self.forget_pod();
+        let status = &mut self.out.status;
+        status.bring_back = before == Phase::Restored && self.observed.job.spec.desired == Desired::Encoded;
+        status.again = true;
+        (status.failures, status.lost) = (0, 0);
+        (status.outcome, status.completion_time, status.not_before, status.pending_settle) = (None, None, None, None);
+        if self.observed.job.spec.desired == Desired::Encoded && !status.bring_back {
+            self.forget_encode();
+        }
+        self.set(conditions::COMPLETE, false, reason::IN_PROGRESS, why);
+    }
+
+    /// What is known of an earlier encode is about a file, and settings, that may be others by now.
+    fn forget_encode(&mut self) {
+        let status = &mut self.out.status;
+        *status = EncodeJobStatus {
+            observed_generation: status.observed_generation,
+            phase: status.phase,
+            outcome: status.outcome.take(),
+            desired: status.desired,
+            retry: status.retry,
+            again: status.again,
+            run: status.run,
+            write_run: status.write_run,
+            conditions: std::mem::take(&mut status.conditions),
+            ..EncodeJobStatus::default()
+        };
+        status.conditions.retain(|c| c.type_ == conditions::COMPLETE);
+    }
+
+    /// The user deleted the job: no pod is made any more; one that writes to the library is waited for.
     fn deletion(&mut self) {
+        let writes = |p: &&PodFacts| role::WRITERS.contains(&p.role.as_str());
         let observed = self.observed;
         let live = || observed.pods.iter().filter(|p| p.is_live());
         if observed.namespace_terminating || (observed.batch_jobs.is_empty() && live().next().is_none()) {
             return self.release();
         }
         // A Job without a pod goes too: its pod may come any moment.
-        let settles: Vec<String> =
-            live().filter(|p| p.role == role::SETTLE).map(|p| batch_name(&self.uid(), role::SETTLE, p.run)).collect();
-        self.delete_jobs(|b| !settles.contains(&b.name));
+        let writing: Vec<String> = live().filter(writes).map(|p| batch_name(&self.uid(), &p.role, p.run)).collect();
+        self.delete_jobs(|b| !writing.contains(&b.name));
         self.look_again(5);
     }
 

@@ -1,4 +1,4 @@
-//! The job reconciler: queue → encode Job → settle Job → outcome.
+//! The job reconciler: queue → encode Job → settle Job → outcome; or queue → mark or restore Job, as the user asks.
 //!
 //! [`observe`] reads what exists, [`decide`] is pure, [`apply`] makes and deletes batch Jobs, [`report`] writes the status.
 //! Actions depend on the *recorded* status alone (a run is recorded before its Job is made, an outcome before the Job is
@@ -7,9 +7,11 @@
 mod apply;
 mod decide;
 mod observe;
+mod order;
 mod report;
 
 pub(crate) use apply::release;
+pub(crate) use order::order;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -69,6 +69,9 @@ fn count(namespace: &str, observed: &Observed, decision: &Decision, context: &Co
     if status.phase.is_terminal() && observed.phase() != status.phase {
         let reason = status.outcome.as_ref().map_or("", |o| o.reason.as_str());
         metrics.count_outcome(namespace, library, reason);
-        metrics.add(&table::BYTES_SAVED, &[], status.result.as_ref().map_or(0, |r| r.bytes_saved).max(0) as f64);
+        // What comes back from the trash was counted when it was encoded.
+        if status.phase == Phase::Succeeded && observed.phase() == Phase::Settling {
+            metrics.add(&table::BYTES_SAVED, &[], status.result.as_ref().map_or(0, |r| r.bytes_saved).max(0) as f64);
+        }
     }
 }

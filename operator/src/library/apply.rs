@@ -32,7 +32,7 @@ pub(crate) async fn apply(
 ) -> Result<Applied, ApiError> {
     let desired = std::mem::take(&mut decision.desired);
     let batch: Api<Job> = Api::namespaced(context.client.clone(), namespace);
-    if let Some(job) = &desired.prepare {
+    for job in desired.prepare.iter().chain(&desired.purge) {
         create(&batch, job).await?;
     }
     for name in &desired.surplus {

@@ -1,6 +1,7 @@
 //! What to do about a library. Pure: from what was observed to objects, changes of jobs, status, Events and the next look.
 
 mod admission;
+mod purge;
 mod queue;
 mod storage;
 mod volume;
@@ -32,13 +33,16 @@ pub(crate) struct Decision {
     pub(crate) desired: Desired,
     pub(crate) events: Vec<EventDraft>,
     pub(crate) requeue: Duration,
+    /// Bytes that left the trash, for the metrics.
+    pub(crate) purged: Option<i64>,
 }
 
 /// What shall exist.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Desired {
     pub(crate) prepare: Option<Job>,
-    /// Prepare Jobs whose outcome is on record.
+    pub(crate) purge: Option<Job>,
+    /// Prepare and purge Jobs whose outcome is on record.
     pub(crate) surplus: Vec<String>,
     pub(crate) deployment: Option<Deployment>,
     pub(crate) service: Option<Service>,
@@ -76,6 +80,7 @@ pub(crate) fn decide(observed: &Observed, options: &Options) -> Decision {
         desired: Desired::default(),
         events: Vec::new(),
         requeue: Duration::from_secs(5),
+        purged: None,
     };
     let mut draft = Draft { observed, options, out };
     draft.out.status.observed_generation = observed.library.metadata.generation;
@@ -119,6 +124,7 @@ impl Draft<'_> {
             self.admissions(Err(&trouble));
             return Some(trouble);
         }
+        self.purge();
         let space = self.low_space();
         self.new_jobs();
         self.admissions(space.as_ref().map_or(Ok(()), Err));
@@ -254,7 +260,7 @@ impl Draft<'_> {
         self.out.status.jobs = Some(JobCounts {
             queued: count(Phase::Queued),
             encoding: count(Phase::Encoding),
-            settling: count(Phase::Settling),
+            settling: count(Phase::Settling) + count(Phase::Restoring),
         });
     }
 

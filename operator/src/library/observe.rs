@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use av1_crds::conditions::{CATALOG_READY, STORAGE_READY};
-use av1_crds::wire::{Candidate, CatalogSummary, PodFailure, PodResult};
+use av1_crds::wire::{Candidate, CatalogSummary, Leftovers, PodFailure, PodResult};
 use av1_crds::{EncodeJob, MediaLibrary, Phase, labels};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -33,6 +33,11 @@ pub(crate) struct Observed {
     /// The prepare Jobs that exist and are not being deleted.
     pub(crate) prepare_jobs: Vec<BatchFacts>,
     pub(crate) prepare_pods: Vec<PodFacts>,
+    /// The purge Jobs that exist and are not being deleted.
+    pub(crate) purge_jobs: Vec<BatchFacts>,
+    pub(crate) purge_pods: Vec<PodFacts>,
+    /// What waits to be removed from the volume; asked for only when a purge may begin.
+    pub(crate) leftovers: Option<Leftovers>,
     pub(crate) deployment: Option<Deployment>,
     pub(crate) service: Option<Service>,
     pub(crate) catalog_pod: Option<CatalogPod>,
@@ -41,6 +46,8 @@ pub(crate) struct Observed {
     pub(crate) candidates: Vec<Candidate>,
     /// The library's jobs.
     pub(crate) jobs: Vec<EncodeJob>,
+    /// Whether the namespace has EncodeJobs that cannot be read.
+    pub(crate) unreadable_jobs: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -95,28 +102,40 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
     let catalog = catalog_name(name);
     let prepare_jobs = timed("list prepare Jobs", batch.list(&prepare)).await?;
     let prepare_pods = timed("list prepare pods", pods.list(&prepare)).await?;
+    let purge = of_role(name, role::PURGE);
+    let purging = library.status.as_ref().is_some_and(|s| s.purge.as_ref().is_some_and(|p| p.run > 0));
+    let (purge_jobs, purge_pods) = if purging {
+        (
+            timed("list purge Jobs", batch.list(&purge)).await?.items,
+            timed("list purge pods", pods.list(&purge)).await?.items,
+        )
+    } else {
+        (Vec::new(), Vec::new())
+    };
+    let (jobs, unreadable_jobs) = jobs(namespace, name, context).await?;
     let catalog_pods = timed("list catalog pods", pods.list(&of_role(name, role::CATALOG))).await?;
     let mut observed = Observed {
         claim: claim(namespace, &library, context).await?,
         living: living(&library, context).await?,
-        prepare_jobs: prepare_jobs.iter().map(BatchFacts::of).filter(|job| !job.deleting).collect(),
-        prepare_pods: prepare_pods
-            .iter()
-            .filter(|p| p.metadata.deletion_timestamp.is_none())
-            .map(PodFacts::of)
-            .collect(),
+        prepare_jobs: undeleted_jobs(&prepare_jobs.items),
+        prepare_pods: undeleted_pods(&prepare_pods.items),
+        purge_jobs: undeleted_jobs(&purge_jobs),
+        purge_pods: undeleted_pods(&purge_pods),
+        leftovers: None,
         deployment: timed(format!("get Deployment {catalog}"), deployments.get_opt(&catalog)).await?,
         service: timed(format!("get Service {catalog}"), services.get_opt(&catalog)).await?,
         catalog_pod: catalog_pods.iter().find(|p| p.metadata.deletion_timestamp.is_none()).map(CatalogPod::of),
         summary: SummaryView::NotAsked,
         candidates: Vec::new(),
-        jobs: jobs(namespace, name, context).await?,
+        jobs,
+        unreadable_jobs,
         now: Timestamp::now(),
         library,
     };
     if let Some(address) = observed.catalog_address() {
         observed.summary = summary(&observed.library, &address, context).await;
         observed.candidates = candidates(&observed, &address, context).await;
+        observed.leftovers = leftovers(&observed, &address, context).await;
     }
     Ok(Some(observed))
 }
@@ -177,10 +196,21 @@ async fn claim(namespace: &str, library: &MediaLibrary, context: &Context) -> Re
     }))
 }
 
-async fn jobs(namespace: &str, library: &str, context: &Context) -> Result<Vec<EncodeJob>, ApiError> {
+fn undeleted_jobs(jobs: &[Job]) -> Vec<BatchFacts> {
+    jobs.iter().map(BatchFacts::of).filter(|job| !job.deleting).collect()
+}
+
+fn undeleted_pods(pods: &[Pod]) -> Vec<PodFacts> {
+    pods.iter().filter(|p| p.metadata.deletion_timestamp.is_none()).map(PodFacts::of).collect()
+}
+
+/// The library's jobs, and whether the namespace has some that cannot be read.
+async fn jobs(namespace: &str, library: &str, context: &Context) -> Result<(Vec<EncodeJob>, bool), ApiError> {
     let api: Api<DeserializeGuard<EncodeJob>> = Api::namespaced(context.client.clone(), namespace);
     let all = timed("list EncodeJobs", api.list(&ListParams::default())).await?;
-    Ok(all.into_iter().filter_map(|guard| guard.0.ok()).filter(|job| job.spec.library_ref.name == library).collect())
+    let unreadable = all.iter().any(|guard| guard.0.is_err());
+    let ours = all.into_iter().filter_map(|guard| guard.0.ok()).filter(|job| job.spec.library_ref.name == library);
+    Ok((ours.collect(), unreadable))
 }
 
 impl CatalogPod {
@@ -269,4 +299,16 @@ async fn candidates(observed: &Observed, address: &str, context: &Context) -> Ve
     }
     found.truncate(wanted);
     found
+}
+
+/// What waits to be removed, when the summary says that there may be something and no purge is under way.
+async fn leftovers(observed: &Observed, address: &str, context: &Context) -> Option<Leftovers> {
+    let SummaryView::Got(summary) = &observed.summary else { return None };
+    let active = observed.library.status.as_ref().is_some_and(|s| s.purge.as_ref().is_some_and(|p| p.active));
+    let live = observed.jobs.iter().filter(|job| !phase_of(job).is_terminal()).count() as u64;
+    if active || observed.library.spec.suspend || (summary.due_in_trash == 0 && summary.work_folders <= live) {
+        return None;
+    }
+    let answer = context.catalogs.leftovers(address, PAGE).await;
+    answer.inspect_err(|error| tracing::warn!(library = observed.library.name_any(), "{error}")).ok()
 }

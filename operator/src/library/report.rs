@@ -31,6 +31,9 @@ pub(crate) async fn report(
     let api: Api<MediaLibrary> = Api::namespaced(context.client.clone(), namespace);
     write_status(&api, library, library.status.as_ref(), &applied.decision.status).await?;
     measure(namespace, observed, &applied.decision.status, context);
+    if let Some(bytes) = applied.decision.purged {
+        context.metrics.add(&table::TRASH_PURGED_BYTES, &[namespace, &library.name_any()], bytes as f64);
+    }
     context.publish(&library.object_ref(&()), applied.decision.events).await;
     for change in applied.changed {
         if change.status.phase.is_terminal() {
@@ -49,6 +52,8 @@ fn measure(namespace: &str, observed: &Observed, status: &MediaLibraryStatus, co
         let count = observed.jobs.iter().filter(|j| phase_of(j) == phase).count();
         metrics.set(&table::ENCODE_JOBS, &[namespace, &name, phase.as_str()], count as f64);
     }
+    let kept = status.purge.as_ref().map_or(0, |p| p.kept_count);
+    metrics.set(&table::TRASH_KEPT_FILES, &[namespace, &name], kept as f64);
     let figures = |values: Option<serde_json::Value>, states: &[&str], metric| {
         for state in states {
             if let Some(value) = values.as_ref().and_then(|v| v.get(state)?.as_f64()) {

@@ -1,6 +1,7 @@
 //! A job that encodes: its Job made, its pod followed, its end judged. Pure.
 
 use av1_crds::conditions::{self, reason};
+use av1_crds::job::Desired;
 use av1_crds::library::ScanRules;
 use av1_crds::settings::Settings;
 use av1_crds::wire::{EncodeResult, EncodeTask, JobId, LibraryId};
@@ -15,6 +16,11 @@ use crate::pods::{Came, Ended, PodFacts, PodState};
 
 impl Draft<'_> {
     pub(super) fn encoding(&mut self) {
+        if self.observed.job.spec.desired != Desired::Encoded {
+            return self.stop();
+        }
+        // Asked for while it runs: this is the try.
+        self.out.status.retry = self.observed.job.spec.retry;
         let run = self.out.status.run;
         let name = batch_name(&self.uid(), role::ENCODE, run);
         self.delete_jobs(|b| b.name != name);
@@ -46,6 +52,19 @@ impl Draft<'_> {
                     self.look_again(10);
                 }
             },
+        }
+    }
+
+    /// The user wants something else than an encode: the pod ends first, whatever it found.
+    fn stop(&mut self) {
+        self.delete_jobs(|_| true);
+        let wanted = self.observed.job.spec.desired;
+        if self.observed.pods.iter().any(|p| p.is_live()) || !self.observed.batch_jobs.is_empty() {
+            let message = format!("spec.desired is now {wanted:?}: the encode is being stopped");
+            self.set(conditions::PLACED, false, reason::IN_PROGRESS, message);
+            self.look_again(2);
+        } else if self.become_phase(Phase::Queued, &format!("spec.desired is now {wanted:?}: the encode was stopped")) {
+            self.forget_pod();
         }
     }
 
@@ -210,8 +229,8 @@ fn encode_batch_job(
         settings,
         scan: ScanRules::resolve(library.spec.scan.as_ref()).map_err(|e| invalid(&e))?,
         workers: pods.workers.unwrap_or(0),
-        force: Vec::new(),
-        again: false,
+        force: job.spec.force.clone(),
+        again: status.again,
         take_over_run: status.work_run.filter(|earlier| *earlier < run),
     };
     encode_job(library, job, &task, user, size, &options.pods).map_err(|e| invalid(&e))

@@ -8,6 +8,7 @@ use av1_crds::wire::{Check, EncodeResult, EncodeVerdict};
 use av1_crds::{Phase, reasons};
 
 use super::super::observe::ReportView;
+use super::super::order::Order;
 use super::Draft;
 use crate::conditions::cut;
 use crate::context::EventDraft;
@@ -124,15 +125,16 @@ impl Draft<'_> {
             return;
         }
         let status = &mut self.out.status;
+        status.write_run += 1;
         status.pending_settle = Some(PendingSettle {
-            verdict: format!("{verdict:?}"),
+            verdict: Order::Settle(verdict).name(),
             encode_run: if result.is_some() { status.run } else { status.work_run.unwrap_or(status.run) },
             output_name: output.map(|o| o.name.clone()),
             output_target: output.and_then(|o| o.target.clone()),
             output_size: output.and_then(|o| i64::try_from(o.size).ok()),
             output_sha256: output.map(|o| o.sha256.clone()),
             report_sha256: result.and_then(|r| r.report_sha256.clone()),
-            run: 1,
+            run: status.write_run,
             ..PendingSettle::default()
         });
         status.not_before = None;

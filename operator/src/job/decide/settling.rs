@@ -1,21 +1,37 @@
-//! A job whose outcome is brought to the volume: one settle pod at a time, run again until it has a verdict. Pure.
+//! A job whose outcome, or whose user's wish, is brought to the volume: one pod that may write there at a time, run again until
+//! it has a verdict. Pure.
 
 use av1_crds::conditions::{self, reason};
-use av1_crds::job::{JobResult, PendingSettle};
-use av1_crds::wire::{EncodeVerdict, FileIdentity, JobId, OutputFile, SettleResult, SettleTask, SettleVerdict};
-use av1_crds::{Phase, reasons};
+use av1_crds::job::{JobResult, Outcome, PendingSettle};
+use av1_crds::library::SwapMethod;
+use av1_crds::wire::{
+    EncodeVerdict, FileIdentity, JobId, MarkResult, OutputFile, RestoreResult, SettleResult, SettleTask, SettleVerdict,
+};
+use av1_crds::{MediaLibrary, Phase, reasons};
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
+use super::super::order::Order;
 use super::encoding::{library_id, prepared};
 use super::{Action, Draft};
-use crate::build::{batch_name, role, settle_job};
+use crate::build::{User, batch_name, role, writer_job};
 use crate::context::EventDraft;
 use crate::pods::{Came, Ended, PodFacts, PodState};
 use av1_crds::figures;
 
+/// Nothing is known of what the pod did.
+const GONE: &str = "the pod that writes to the library is gone and left no result";
+
+/// What a pod that writes to the library is told of its volume.
+pub(super) struct Volume<'a> {
+    pub(super) library: &'a MediaLibrary,
+    pub(super) id: String,
+    pub(super) user: User,
+    pub(super) swap: SwapMethod,
+}
+
 impl Draft<'_> {
-    pub(super) fn settling(&mut self) {
+    pub(super) fn writing(&mut self) {
         let Some(pending) = self.out.status.pending_settle.clone() else {
             return self.finish(
                 Phase::Failed,
@@ -23,15 +39,19 @@ impl Draft<'_> {
                 "status.pendingSettle is gone: it is not known what was to be settled; the file is as it was",
             );
         };
-        let name = batch_name(&self.uid(), role::SETTLE, pending.run);
+        let order = match Order::of(&pending) {
+            Ok(order) => order,
+            Err(why) => return self.finish(Phase::Failed, reasons::INVALID_TASK, &format!("{why}: no such order")),
+        };
+        let name = batch_name(&self.uid(), order.role(), pending.run);
         self.delete_jobs(|b| b.name != name);
-        let others = |p: &&PodFacts| p.is_live() && (p.role == role::ENCODE || p.run != pending.run);
+        let others = |p: &&PodFacts| p.is_live() && (p.role != order.role() || p.run != pending.run);
         if self.observed.pods.iter().any(|p| others(&p)) {
             self.set(conditions::SETTLED, false, reason::IN_PROGRESS, "waits until the job's earlier pod has ended");
             return self.look_again(3);
         }
         let batch = self.observed.batch_jobs.iter().find(|b| b.name == name);
-        let pod = self.observed.pod(role::SETTLE, pending.run, pending.pod_uid.as_deref()).cloned();
+        let pod = self.observed.pod(order.role(), pending.run, pending.pod_uid.as_deref()).cloned();
         match pod {
             Some(pod) => match &pod.state {
                 PodState::Live { unschedulable, waiting, .. } => {
@@ -43,15 +63,13 @@ impl Draft<'_> {
                     self.set(conditions::SETTLED, false, reason::IN_PROGRESS, message);
                     self.look_again(10);
                 }
-                PodState::Ended(ended) => self.settle_pod_ended(&pod.uid, ended, batch.is_none_or(|b| b.deleting)),
+                PodState::Ended(ended) => self.writer_ended(order, &pod.uid, ended, batch.is_none_or(|b| b.deleting)),
             },
             None => match (batch, pending.pod_uid) {
-                (_, Some(uid)) => self.settle_lost(Some(uid), "the pod that settles is gone and left no result"),
-                (None, None) => self.start_settle(),
+                (_, Some(uid)) => self.settle_lost(Some(uid), GONE),
+                (None, None) => self.start_writer(order),
                 (Some(batch), None) if batch.deleting => self.look_again(3),
-                (Some(batch), None) if batch.ended => {
-                    self.settle_lost(None, "the pod that settles is gone and left no result")
-                }
+                (Some(batch), None) if batch.ended => self.settle_lost(None, GONE),
                 (Some(batch), None) => {
                     if let Some(why) = batch.without_pod(self.observed.now) {
                         self.set(conditions::SETTLED, false, reason::IN_PROGRESS, why);
@@ -62,11 +80,16 @@ impl Draft<'_> {
         }
     }
 
-    fn start_settle(&mut self) {
+    fn start_writer(&mut self, order: Order) {
         if let Some(left) = self.pause_left() {
             return self.look_again(left);
         }
-        match self.settle_batch_job() {
+        let job = match order {
+            Order::Settle(verdict) => self.settle_batch_job(verdict),
+            Order::Cancel => self.settle_batch_job(EncodeVerdict::Skipped),
+            order => self.order_batch_job(order),
+        };
+        match job {
             Ok(job) => {
                 self.out.actions.push(Action::Create(Box::new(job)));
                 self.look_again(5);
@@ -78,29 +101,26 @@ impl Draft<'_> {
         }
     }
 
-    fn settle_batch_job(&self) -> Result<Job, String> {
+    fn settle_batch_job(&self, verdict: EncodeVerdict) -> Result<Job, String> {
         let (job, status) = (&self.observed.job, &self.out.status);
-        let library = self
-            .observed
-            .library
-            .as_ref()
-            .filter(|l| l.metadata.deletion_timestamp.is_none())
-            .ok_or("the MediaLibrary is gone: the output waits in the work folder")?;
-        let (volume_id, user) = prepared(library).ok_or("the library's volume is not prepared")?;
-        let swap = library
-            .status
-            .as_ref()
-            .and_then(|s| s.storage.as_ref()?.swap)
-            .ok_or("it is not known how files are swapped on this volume")?;
+        let Volume { library, id: volume_id, user, swap } = self.volume()?;
         let pending = status.pending_settle.clone().unwrap_or_default();
-        let outcome = status.outcome.clone().unwrap_or_default();
+        let outcome = match Order::of(&pending)? {
+            Order::Cancel => Outcome {
+                reason: reasons::CANCELLED_BY_USER.to_owned(),
+                message: "The user cancelled the encode: the file stays as it is until it is asked for again"
+                    .to_owned(),
+                retryable: false,
+            },
+            _ => status.outcome.clone().unwrap_or_default(),
+        };
         let task = SettleTask {
             library: library_id(library, self.options),
             job: JobId { name: job.name_any(), uid: job.uid().unwrap_or_default(), run: pending.encode_run },
             volume_id,
             path: job.spec.source.path.clone(),
             source: status.source.clone().unwrap_or_else(FileIdentity::default),
-            verdict: verdict_of(&pending)?,
+            verdict,
             reason: outcome.reason,
             // The argument and the receipt need the sentence, not a page.
             message: outcome.message,
@@ -108,16 +128,51 @@ impl Draft<'_> {
             report_sha256: pending.report_sha256.clone(),
             size_gate: status.size_gate.clone(),
             settings: status.settings.clone().ok_or("status.settings is gone")?,
-            force: Vec::new(),
+            force: job.spec.force.clone(),
             swap,
             takeover_from: pending.ended_pods.clone(),
         };
-        settle_job(library, job, &task, user, pending.run, &self.options.pods).map_err(|e| e.to_string())
+        writer_job(role::SETTLE, library, job, &task, user, pending.run, &self.options.pods).map_err(|e| e.to_string())
     }
 
-    fn settle_pod_ended(&mut self, pod_uid: &str, ended: &Ended, stopped: bool) {
-        match ended.came::<SettleResult>(stopped) {
-            Came::Done(result) => self.settled(&result),
+    /// The library's volume, as far as a pod that writes to it needs it.
+    pub(super) fn volume(&self) -> Result<Volume<'_>, String> {
+        let library = self
+            .observed
+            .library
+            .as_ref()
+            .filter(|l| l.metadata.deletion_timestamp.is_none())
+            .ok_or("the MediaLibrary is gone: what waits on the volume stays there")?;
+        let (id, user) = prepared(library).ok_or("the library's volume is not prepared")?;
+        let swap = library
+            .status
+            .as_ref()
+            .and_then(|s| s.storage.as_ref()?.swap)
+            .ok_or("it is not known how files are swapped on this volume")?;
+        Ok(Volume { library, id, user, swap })
+    }
+
+    fn writer_ended(&mut self, order: Order, pod_uid: &str, ended: &Ended, stopped: bool) {
+        match order {
+            Order::Settle(verdict) => {
+                self.judge(pod_uid, ended.came::<SettleResult>(stopped), |draft, result| draft.settled(verdict, result))
+            }
+            Order::Cancel => {
+                self.judge(pod_uid, ended.came::<SettleResult>(stopped), |draft, result| draft.cancelled(result))
+            }
+            Order::MarkSkipped => {
+                self.judge(pod_uid, ended.came::<MarkResult>(stopped), |draft, result| draft.marked(result))
+            }
+            Order::Original | Order::Replacement => {
+                self.judge(pod_uid, ended.came::<RestoreResult>(stopped), |draft, result| draft.restored(order, result))
+            }
+        }
+    }
+
+    /// What a pod that may write came to; `done` takes over its result.
+    fn judge<T>(&mut self, pod_uid: &str, came: Came<T>, done: impl FnOnce(&mut Self, &T)) {
+        match came {
+            Came::Done(result) => done(self, &result),
             Came::Failed { failure, .. } if failure.reason == reasons::CLAIM_HELD => {
                 self.settle_again(None, 10, &failure.message)
             }
@@ -150,23 +205,26 @@ impl Draft<'_> {
     /// The pod ended without a verdict: the next one may take over what `held`, a pod's UID, had claimed. None is ever
     /// dropped from that list: the claim may be the oldest's.
     fn settle_again(&mut self, held: Option<String>, pause: i64, why: &str) {
+        let run = self.out.status.pending_settle.as_ref().map_or(0, |p| p.run);
         self.pending(|p| {
             if let Some(uid) = held.filter(|uid| !p.ended_pods.contains(uid)) {
                 p.ended_pods.push(uid);
             }
-            p.run += 1;
             p.pod_uid = None;
         });
+        self.out.status.write_run = self.out.status.write_run.max(run) + 1;
+        let next = self.out.status.write_run;
+        self.pending(|p| p.run = next);
         self.out.status.not_before = Some(self.in_seconds(pause));
         self.set(conditions::SETTLED, false, reason::IN_PROGRESS, why);
         self.look_again(1);
     }
 
-    fn settled(&mut self, result: &SettleResult) {
+    fn settled(&mut self, verdict: EncodeVerdict, result: &SettleResult) {
         let pending = self.out.status.pending_settle.clone().unwrap_or_default();
         let outcome = self.out.status.outcome.clone().unwrap_or_default();
         self.set(conditions::SETTLED, true, reason::AS_EXPECTED, &result.message);
-        match (result.verdict, verdict_of(&pending)) {
+        match (result.verdict, verdict) {
             (SettleVerdict::Replaced, _) => {
                 let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
                 let saved = whole(result.bytes_before) - whole(result.bytes_after);
@@ -176,6 +234,7 @@ impl Draft<'_> {
                     bytes_saved: saved,
                     original: result.original.clone().unwrap_or_default(),
                     original_sha256: result.original_sha256.clone().unwrap_or_default(),
+                    replacement: None,
                     receipt: result.receipt.clone(),
                 });
                 self.out.status.saved = Some(figures::size(saved));
@@ -196,17 +255,17 @@ impl Draft<'_> {
             (SettleVerdict::Reported, _) => self.finish(Phase::Succeeded, reasons::REPORTED, &result.message),
             (SettleVerdict::TargetExists, _) => self.finish(Phase::Failed, reasons::TARGET_EXISTS, &result.message),
             (SettleVerdict::SourceChanged, _) => self.finish(Phase::Skipped, reasons::SOURCE_CHANGED, &result.message),
-            (SettleVerdict::Recorded, Ok(EncodeVerdict::Rejected)) => {
+            (SettleVerdict::Recorded, EncodeVerdict::Rejected) => {
                 self.finish(Phase::Rejected, &outcome.reason, &outcome.message)
             }
-            (SettleVerdict::Recorded, Ok(EncodeVerdict::Skipped)) => {
+            (SettleVerdict::Recorded, EncodeVerdict::Skipped) => {
                 self.finish(Phase::Skipped, &outcome.reason, &outcome.message)
             }
             (SettleVerdict::Recorded, _) => self.finish(Phase::Failed, &outcome.reason, &outcome.message),
         }
     }
 
-    fn pending(&mut self, change: impl FnOnce(&mut PendingSettle)) {
+    pub(super) fn pending(&mut self, change: impl FnOnce(&mut PendingSettle)) {
         if let Some(pending) = self.out.status.pending_settle.as_mut() {
             change(pending);
         }
@@ -216,11 +275,6 @@ impl Draft<'_> {
 /// Whether the reason is the volume's, not the file's: it may be put right, so nothing is given up for it.
 pub(super) fn is_of_volume(reason: &str) -> bool {
     [reasons::WRONG_VOLUME, reasons::OWNED_BY_ANOTHER].contains(&reason)
-}
-
-fn verdict_of(pending: &PendingSettle) -> Result<EncodeVerdict, String> {
-    serde_json::from_value(serde_json::Value::String(pending.verdict.clone()))
-        .map_err(|_| format!("status.pendingSettle.verdict is \"{}\"", pending.verdict))
 }
 
 fn output_of(pending: &PendingSettle) -> Option<OutputFile> {

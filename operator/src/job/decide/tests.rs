@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 mod random;
+mod wishes;
 
 pub(super) fn options() -> Options {
     let pods =

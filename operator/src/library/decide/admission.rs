@@ -2,10 +2,14 @@
 //!
 //! A job starts when its library is ready, a slot is free (`maxJobs` counts encodes), not too many outputs wait unsettled
 //! (`maxJobs` + 1), no other live job works on its file, there is room for its output, and its back-off is over. A job that
-//! has begun goes before those that have not; one that is suspended no more keeps its slot until it is Queued again.
+//! has begun goes before those that have not, then the one with the higher priority, then the older; one that is suspended no
+//! more keeps its slot until it is Queued again. What the user orders instead of an encode (a restore, a marker) needs neither
+//! slot nor catalog nor room, only the volume, and that no pod works on the file.
+
+use std::cmp::Reverse;
 
 use av1_crds::conditions::{self, reason};
-use av1_crds::job::{EncodeJobStatus, Outcome};
+use av1_crds::job::{EncodeJobStatus, Outcome, PendingSettle};
 use av1_crds::settings::Settings;
 use av1_crds::{EncodeJob, Phase, labels, reasons};
 use jiff::Timestamp;
@@ -16,6 +20,7 @@ use super::queue::rank_of;
 use super::{Draft, JobChange, Trouble};
 use crate::conditions::Writer;
 use crate::context::EventDraft;
+use crate::job::order;
 use av1_crds::figures;
 
 /// What a job that waits is told.
@@ -44,10 +49,13 @@ pub(super) fn turns<'a>(jobs: &'a [EncodeJob], limits: &Limits) -> Vec<(&'a Enco
     let mut encoding = count(Phase::Encoding) + resumed;
     let settling = count(Phase::Settling);
     let mut waiting: Vec<&EncodeJob> = jobs.iter().filter(|j| phase_of(j) == Phase::Queued && may_go_on(j)).collect();
-    waiting.sort_by_key(|j| (!has_begun(j), rank_of(j)));
+    waiting.sort_by_key(|j| (order(j).is_none(), !has_begun(j), Reverse(j.spec.priority), rank_of(j)));
     let mut out = Vec::new();
     for job in waiting {
         let turn = blocked(job, jobs, limits).unwrap_or_else(|| {
+            if order(job).is_some() {
+                return Turn::Start;
+            }
             let most = limits.max_jobs;
             let wait = |message| Turn::Wait { reason: reason::WAITING_FOR_SLOT, message };
             if settling > most {
@@ -58,14 +66,14 @@ pub(super) fn turns<'a>(jobs: &'a [EncodeJob], limits: &Limits) -> Vec<(&'a Enco
                 Turn::Start
             }
         });
-        encoding += usize::from(turn == Turn::Start);
+        encoding += usize::from(turn == Turn::Start && order(job).is_none());
         out.push((job, turn));
     }
     out
 }
 
 fn may_go_on(job: &EncodeJob) -> bool {
-    job.metadata.deletion_timestamp.is_none() && !job.spec.suspend
+    job.metadata.deletion_timestamp.is_none() && (!job.spec.suspend || order(job).is_some())
 }
 
 fn has_begun(job: &EncodeJob) -> bool {
@@ -84,6 +92,9 @@ fn blocked(job: &EncodeJob, jobs: &[EncodeJob], limits: &Limits) -> Option<Turn>
             format!("waits until {} after an attempt that failed or was lost", not_before.unwrap_or_default());
         return Some(Turn::Wait { reason: reason::WAITING_FOR_SLOT, message });
     }
+    if order(job).is_some() {
+        return None;
+    }
     let size = job.annotations().get(labels::SIZE).and_then(|s| s.parse::<u64>().ok())?;
     let needed = size.saturating_mul(2);
     if limits.free_bytes.is_some_and(|free| free < needed) {
@@ -99,10 +110,17 @@ fn blocked(job: &EncodeJob, jobs: &[EncodeJob], limits: &Limits) -> Option<Turn>
 /// Whether `other` works on the file of `job`, or is to do so first.
 fn goes_before(other: &EncodeJob, job: &EncodeJob) -> bool {
     let age = |j: &EncodeJob| (j.metadata.creation_timestamp.as_ref().map(|t| t.0), j.name_any());
-    other.name_any() != job.name_any()
-        && other.spec.source.path == job.spec.source.path
-        && !phase_of(other).is_terminal()
-        && (phase_of(other) != Phase::Queued || age(other) < age(job))
+    if other.name_any() == job.name_any() || other.spec.source.path != job.spec.source.path {
+        return false;
+    }
+    match phase_of(other) {
+        Phase::Encoding | Phase::Settling | Phase::Restoring => true,
+        // Orders are short: they wait for each other, and encodes that have not begun wait for them.
+        Phase::Queued if order(other).is_some() => order(job).is_none() || age(other) < age(job),
+        Phase::Queued => order(job).is_none() && age(other) < age(job),
+        Phase::Paused => order(job).is_none(),
+        _ => false,
+    }
 }
 
 impl Draft<'_> {
@@ -118,8 +136,11 @@ impl Draft<'_> {
             },
             now: observed.now,
         };
+        let prepared =
+            self.out.status.storage.as_ref().is_some_and(|s| s.prepared_for.is_some() && s.volume_id.is_some());
         for (job, turn) in turns(&observed.jobs, &limits) {
             let turn = match (ready, spec.suspend) {
+                _ if prepared && order(job).is_some() => turn,
                 (Err(trouble), _) => Turn::Wait {
                     reason: reason::WAITING_FOR_LIBRARY,
                     message: format!("the library is not ready: {}", trouble.message),
@@ -137,6 +158,7 @@ impl Draft<'_> {
         }
     }
 
+    /// Starts an encode, or what the user ordered instead. The run is on record before its Job is made.
     fn start(&self, job: &EncodeJob) -> Option<JobChange> {
         let mut status = job.status.clone().unwrap_or_default();
         let sections = job.spec.settings.clone().unwrap_or_default();
@@ -147,21 +169,33 @@ impl Draft<'_> {
         let events = match settings {
             Ok(settings) => {
                 status.settings = Some(settings);
-                status.phase = Phase::Encoding;
                 status.run += 1;
+                status.desired = job.spec.desired;
+                status.retry = job.spec.retry;
+                status.again |= job.spec.retry > 0;
                 status.pod_name = None;
                 status.pod_uid = None;
                 status.progress = None;
                 status.not_before = None;
-                self.set_of_job(
-                    &mut status,
-                    job,
-                    conditions::PLACED,
-                    false,
-                    reason::IN_PROGRESS,
-                    "the pod is being made",
-                );
-                vec![EventDraft::normal(Phase::Encoding.as_str(), "ChangePhase", format!("run {} starts", status.run))]
+                let condition = match order(job) {
+                    Some(order) => {
+                        status.phase = order.phase();
+                        status.write_run += 1;
+                        status.pending_settle = Some(PendingSettle {
+                            verdict: order.name(),
+                            encode_run: status.run,
+                            run: status.write_run,
+                            ..PendingSettle::default()
+                        });
+                        conditions::SETTLED
+                    }
+                    None => {
+                        status.phase = Phase::Encoding;
+                        conditions::PLACED
+                    }
+                };
+                self.set_of_job(&mut status, job, condition, false, reason::IN_PROGRESS, "the pod is being made");
+                vec![EventDraft::normal(status.phase.as_str(), "ChangePhase", format!("run {} starts", status.run))]
             }
             Err(error) => {
                 status.phase = Phase::Failed;
@@ -182,7 +216,7 @@ impl Draft<'_> {
                 vec![EventDraft::warning(Phase::Failed.as_str(), "ChangePhase", error.to_string())]
             }
         };
-        let starts = status.phase == Phase::Encoding;
+        let starts = !status.phase.is_terminal();
         Some(JobChange { job: job.clone(), status, starts, events })
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use av1_crds::job::{EncodeJobSpec, LibraryReference, Source};
+use av1_crds::job::{Desired, EncodeJobSpec, LibraryReference, Source};
 use av1_crds::wire::Candidate;
 use av1_crds::{EncodeJob, MediaLibrary, labels};
 use jiff::Timestamp;
@@ -40,6 +40,10 @@ fn new_job(
         source: Source { path: candidate.path.clone() },
         settings: None,
         suspend: false,
+        desired: Desired::Encoded,
+        force: Vec::new(),
+        priority: 0,
+        retry: 0,
     };
     let mut job = EncodeJob::new(&free_job_name(library, candidate, names), spec);
     job.metadata.namespace = library.namespace();

@@ -11,6 +11,8 @@ use av1_crds::library::StorageStatus;
 use av1_crds::wire::Candidate;
 use serde_json::json;
 
+mod purge;
+
 fn options() -> Options {
     let pods =
         PodOptions { image: "encoder".into(), pull_policy: "Never".into(), pull_secret: None, grace_seconds: 120 };
@@ -32,12 +34,16 @@ fn observed(spec: serde_json::Value) -> Observed {
         claim: ClaimFacts::Found { phase: "Bound".into(), access_modes: vec!["ReadWriteMany".into()], deleting: false },
         prepare_jobs: Vec::new(),
         prepare_pods: Vec::new(),
+        purge_jobs: Vec::new(),
+        purge_pods: Vec::new(),
+        leftovers: None,
         deployment: None,
         service: None,
         catalog_pod: None,
         summary: SummaryView::NotAsked,
         candidates: Vec::new(),
         jobs: Vec::new(),
+        unreadable_jobs: false,
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
     }
 }

@@ -1,7 +1,7 @@
 //! How many jobs are admitted, in which order, and which finished ones are let go.
 
 use super::*;
-use av1_crds::job::{EncodeJobSpec, LibraryReference, Source};
+use av1_crds::job::{Desired, EncodeJobSpec, LibraryReference, Source};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 fn at(seconds: i64) -> Timestamp {
@@ -14,6 +14,10 @@ fn job(name: &str, path: &str, age: i64, phase: Phase) -> EncodeJob {
         source: Source { path: path.into() },
         settings: None,
         suspend: false,
+        desired: Desired::Encoded,
+        force: Vec::new(),
+        priority: 0,
+        retry: 0,
     };
     let mut job = EncodeJob::new(name, spec);
     job.metadata.creation_timestamp = Some(Time(at(age)));
@@ -112,4 +116,35 @@ fn a_half_done_film_goes_on_before_others_and_keeps_its_slot_while_it_wakes() {
     assert_eq!(told(&[suspended, next.clone()], &limits(1)), ["a starts"]);
     half_done.status.as_mut().unwrap().phase = Phase::Queued;
     assert_eq!(told(&[half_done, next], &limits(1)), ["z starts", "a WaitingForSlot"]);
+}
+
+#[test]
+fn a_higher_priority_goes_first_and_equal_ones_by_age() {
+    let mut jobs = [job("a", "1", 1, Phase::Queued), job("b", "2", 2, Phase::Queued), job("c", "3", 3, Phase::Queued)];
+    jobs[2].spec.priority = 5;
+    jobs[0].spec.priority = -1;
+    assert_eq!(told(&jobs, &limits(1)), ["c starts", "b WaitingForSlot", "a WaitingForSlot"]);
+}
+
+#[test]
+fn what_the_user_orders_waits_for_pods_on_its_file_alone() {
+    let ordered = |desired| {
+        let mut undo = job("undo", "same", 9, Phase::Queued);
+        undo.spec.desired = desired;
+        undo.spec.suspend = true;
+        undo.annotations_mut().insert(labels::SIZE.into(), "1000".into());
+        undo
+    };
+    for desired in [Desired::Original, Desired::Skipped, Desired::Cancelled] {
+        let jobs = [job("busy", "other", 1, Phase::Encoding), job("old", "same", 1, Phase::Queued), ordered(desired)];
+        assert_eq!(told(&jobs, &limits(1)), ["undo starts", "old WaitingForOtherJob"], "{desired:?}");
+        for phase in [Phase::Encoding, Phase::Settling, Phase::Restoring] {
+            let jobs = [job("busy", "same", 1, phase), ordered(desired)];
+            assert_eq!(told(&jobs, &limits(5)), ["undo WaitingForOtherJob"], "{phase:?}");
+        }
+    }
+    let mut first = ordered(Desired::Skipped);
+    first.metadata.name = Some("first".into());
+    first.metadata.creation_timestamp = Some(Time(at(8)));
+    assert_eq!(told(&[ordered(Desired::Original), first], &limits(1)), ["first starts", "undo WaitingForOtherJob"]);
 }

@@ -1,0 +1,36 @@
+//! The purge Job: empties the trash entries and work folders that it is given a list of. Pure.
+
+use std::collections::BTreeMap;
+
+use av1_crds::library::MediaLibrary;
+use av1_crds::wire::PurgeTask;
+use av1_crds::{labels, paths};
+use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt;
+
+use super::pod::{PodOptions, RolePod, User, helper, labels_of, library_mount, task_argument};
+use super::{purge_name, role};
+
+/// Purge Job number `run`.
+///
+/// # Errors
+/// When the task can't be written as JSON.
+pub(crate) fn purge_job(
+    library: &MediaLibrary,
+    task: &PurgeTask,
+    user: User,
+    run: i64,
+    options: &PodOptions,
+) -> Result<Job, serde_json::Error> {
+    let mut all = labels_of(&library.name_any(), role::PURGE);
+    all.insert(labels::RUN.to_owned(), run.to_string());
+    let pod = RolePod { role: role::PURGE, library, options, user, labels: all, annotations: BTreeMap::new() };
+    let main = pod.container(
+        pod.role,
+        task_argument(task)?,
+        vec![library_mount(library, paths::LIBRARY, "", false)],
+        helper(),
+    );
+    let template = pod.pod(Vec::new(), main, Vec::new());
+    Ok(pod.job(purge_name(&library.uid().unwrap_or_default(), run), library, template))
+}

@@ -1,0 +1,205 @@
+//! What is past its time leaves the volume: one purge Job of a library at a time, with a list of what may go. Pure.
+//!
+//! The list and the run's number are on record before the Job is made, and stay there until a pod has done it; the pod itself looks at the times again, by the server's clock, and
+//! reads each replacement before an original goes. Nothing is removed while the library is suspended.
+
+use av1_crds::library::{KeptFile, PurgeStatus};
+use av1_crds::wire::{CatalogSummary, Leftovers, MAX_PURGE, PurgeResult, PurgeTask, TrashItem};
+use av1_crds::{EncodeJob, figures, reasons};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use super::super::observe::{SummaryView, phase_of};
+use super::Draft;
+use crate::build::{User, purge_job, purge_name};
+use crate::context::EventDraft;
+use crate::pods::{Came, PodState};
+
+/// Seconds until an original that was kept is tried again.
+const KEPT_FOR: i64 = 24 * 3_600;
+/// Most files that are named in the status.
+const MOST_KEPT: usize = 50;
+/// Most bytes of a list: a pod's argument has at most 128 KiB.
+const MOST_LISTED: usize = 64 << 10;
+
+impl Draft<'_> {
+    pub(super) fn purge(&mut self) {
+        let observed = self.observed;
+        let known = self.out.status.purge.clone().unwrap_or_default();
+        let name = purge_name(&observed.library.uid().unwrap_or_default(), known.run);
+        let surplus = observed.purge_jobs.iter().map(|job| &job.name).filter(|job| !known.active || **job != name);
+        self.out.desired.surplus.extend(surplus.cloned());
+        if !known.active {
+            return self.begin_purge(known);
+        }
+        let recorded = observed.library.status.as_ref().and_then(|s| s.purge.as_ref());
+        if recorded.is_none_or(|p| p.run != known.run || !p.active) {
+            return;
+        }
+        let batch = observed.purge_jobs.iter().find(|job| job.name == name);
+        match (observed.purge_pods.iter().find(|p| p.run == known.run && p.name.starts_with(&name)), batch) {
+            (Some(pod), _) => match &pod.state {
+                PodState::Live { .. } if known.pod_uid.as_ref() != Some(&pod.uid) => {
+                    self.purge_status(|p| p.pod_uid = Some(pod.uid.clone()));
+                }
+                PodState::Live { .. } => {}
+                PodState::Ended(ended) => match ended.came::<PurgeResult>(false) {
+                    Came::Done(result) => self.purged(&result),
+                    Came::Failed { failure, .. } => {
+                        self.purge_again(Some(&pod.uid), Some((&failure.reason, &failure.message)));
+                    }
+                    Came::Lost(_) => self.purge_again(Some(&pod.uid), None),
+                },
+            },
+            (None, _) if known.pod_uid.is_some() => self.purge_again(known.pod_uid.as_deref(), None),
+            (None, Some(batch)) if batch.ended => self.purge_again(None, None),
+            (None, Some(_)) => {}
+            (None, None) => self.make_purge(&known),
+        }
+    }
+
+    /// Puts on record what may go, when there is something, nothing holds it up, and the catalog has looked at the volume since
+    /// the last time.
+    fn begin_purge(&mut self, known: PurgeStatus) {
+        let observed = self.observed;
+        let waits = known.not_before.as_deref().is_some_and(|at| !is_over(at, 0, observed.now));
+        if observed.library.spec.suspend || waits || !seen_since(&observed.summary, known.finished_at.as_deref()) {
+            return;
+        }
+        let Some(leftovers) = &observed.leftovers else { return };
+        let (trash, work) =
+            (due(leftovers, &known, observed.now), nobodys(leftovers, &observed.jobs, observed.unreadable_jobs));
+        if trash.is_empty() && work.is_empty() {
+            return;
+        }
+        self.out.status.purge =
+            Some(PurgeStatus { run: known.run + 1, active: true, not_before: None, trash, work, ..known });
+        self.out.requeue = std::time::Duration::from_secs(1);
+    }
+
+    fn make_purge(&mut self, known: &PurgeStatus) {
+        let observed = self.observed;
+        let storage = self.out.status.storage.clone().unwrap_or_default();
+        let (Some(volume_id), Some(uid), Some(gid)) = (storage.volume_id, storage.run_as_user, storage.run_as_group)
+        else {
+            return;
+        };
+        let waits = known.not_before.as_deref().is_some_and(|at| !is_over(at, 0, observed.now));
+        if observed.library.spec.suspend || waits {
+            return;
+        }
+        let task = PurgeTask {
+            library: self.id(),
+            volume_id,
+            trash: known.trash.clone(),
+            work: known.work.clone(),
+            takeover_from: known.ended_pods.clone(),
+        };
+        let mut library = observed.library.clone();
+        library.status = Some(self.out.status.clone());
+        match purge_job(&library, &task, User { uid, gid }, known.run, &self.options.pods) {
+            Ok(job) => self.out.desired.purge = Some(job),
+            Err(error) => self.purge_again(None, Some((reasons::INVALID_TASK, &error.to_string()))),
+        }
+    }
+
+    fn purged(&mut self, result: &PurgeResult) {
+        let now = self.observed.now;
+        let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let freed = whole(result.bytes);
+        let mut events = Vec::new();
+        self.purge_status(|p| {
+            let trash = std::mem::take(&mut p.trash);
+            p.work.clear();
+            p.ended_pods.clear();
+            (p.active, p.pod_uid, p.failures) = (false, None, 0);
+            p.finished_at = Some(now.to_string());
+            p.not_before = None;
+            p.purged += i64::from(result.purged);
+            p.freed += freed;
+            p.work_removed += i64::from(result.work_removed);
+            // What was listed again has a new answer.
+            p.kept.retain(|k| !trash.contains(&k.file) && !is_over(&k.at, KEPT_FOR, now));
+            for kept in &result.kept {
+                p.kept.retain(|k| k.file != kept.what);
+                p.kept.push(KeptFile { file: kept.what.clone(), message: kept.why.clone(), at: now.to_string() });
+                events.push(EventDraft::warning("OriginalKept", &kept.what, format!("{}: {}", kept.what, kept.why)));
+            }
+            p.kept_count = i64::from(result.kept_count).max(i64::try_from(p.kept.len()).unwrap_or(i64::MAX));
+            let more_than_named = usize::try_from(result.kept_count).is_ok_and(|n| n > result.kept.len());
+            if more_than_named || p.kept.len() > MOST_KEPT {
+                p.kept.truncate(MOST_KEPT);
+                p.not_before = Some(in_seconds(now, 3_600));
+            }
+        });
+        if result.purged > 0 {
+            let message = format!(
+                "{} {} past their time left the trash, {} freed",
+                result.purged,
+                if result.purged == 1 { "file" } else { "files" },
+                figures::size(freed)
+            );
+            events.push(EventDraft::normal("Purged", "Purge", message));
+        }
+        self.out.purged = Some(freed);
+        self.out.events.extend(events);
+    }
+
+    /// The run came to nothing: another one follows, with the same list, which may take over what `pod` had claimed.
+    fn purge_again(&mut self, pod: Option<&str>, failed: Option<(&str, &str)>) {
+        let now = self.observed.now;
+        self.purge_status(|p| {
+            if let Some(uid) = pod.filter(|uid| !p.ended_pods.iter().any(|known| known == uid)) {
+                p.ended_pods.push(uid.to_owned());
+            }
+            (p.run, p.pod_uid, p.failures) = (p.run + 1, None, p.failures + 1);
+            p.not_before = Some(in_seconds(now, crate::pause::back_off(10, p.failures, 3_600)));
+        });
+        if let Some((reason, message)) = failed.filter(|(reason, _)| *reason != reasons::CLAIM_HELD) {
+            self.out.events.push(EventDraft::warning(reason, "Purge", format!("purging the trash failed: {message}")));
+        }
+    }
+
+    fn purge_status(&mut self, change: impl FnOnce(&mut PurgeStatus)) {
+        change(self.out.status.purge.get_or_insert_default());
+    }
+}
+
+/// Files in the trash past their time, but for those that were kept not long ago; as many as one pod is told.
+fn due(leftovers: &Leftovers, known: &PurgeStatus, now: Timestamp) -> Vec<String> {
+    let waits = |file: &str| known.kept.iter().any(|k| k.file == file && !is_over(&k.at, KEPT_FOR, now));
+    let mut room = MOST_LISTED;
+    let fits = |item: &&TrashItem| {
+        room = room.saturating_sub(2 * item.trash.len() + 8);
+        room > 0
+    };
+    let files = leftovers.due.iter().filter(|item| !waits(&item.trash)).take(MAX_PURGE).take_while(fits);
+    files.map(|item| item.trash.clone()).collect()
+}
+
+/// Whether the last scan began after `at`.
+fn seen_since(summary: &SummaryView, at: Option<&str>) -> bool {
+    let SummaryView::Got(summary) = summary else { return false };
+    let Some(at) = at.and_then(|at| at.parse::<Timestamp>().ok()) else { return true };
+    began(summary).is_some_and(|began| began >= at.as_second())
+}
+
+fn began(summary: &CatalogSummary) -> Option<i64> {
+    let finished: Timestamp = summary.scan_finished_at.as_deref()?.parse().ok()?;
+    Some(finished.as_second() - i64::try_from(summary.scan_millis.div_ceil(1_000)).ok()?)
+}
+
+/// Work folders without a live job. With a job that cannot be read, none: it may be that one's.
+fn nobodys(leftovers: &Leftovers, jobs: &[EncodeJob], unreadable: bool) -> Vec<String> {
+    let live = |uid: &str| jobs.iter().any(|j| !phase_of(j).is_terminal() && j.uid().as_deref() == Some(uid));
+    leftovers.work.iter().filter(|uid| !unreadable && !live(uid)).take(MAX_PURGE).cloned().collect()
+}
+
+/// Whether `at` is `seconds` ago; a time that cannot be read is.
+fn is_over(at: &str, seconds: i64, now: Timestamp) -> bool {
+    at.parse::<Timestamp>().map_or(true, |at| now.as_second() - at.as_second() >= seconds)
+}
+
+fn in_seconds(now: Timestamp, seconds: i64) -> String {
+    now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(now).to_string()
+}

@@ -1,0 +1,125 @@
+//! What leaves the volume after its time: one purge at a time, with a list that is on record before anything goes.
+
+use super::*;
+use av1_crds::library::{KeptFile, PurgeStatus};
+use av1_crds::wire::{Leftovers, PurgeTask, TrashItem};
+
+const TRASH: &str = ".av1/trash/j/a.mkv";
+
+fn library(purge: Option<PurgeStatus>) -> Observed {
+    let mut o = prepared();
+    o.library.status.as_mut().unwrap().purge = purge;
+    let scanned = CatalogSummary { scan_finished_at: Some("2025-12-31T23:59:00Z".into()), ..summary() };
+    o.summary = SummaryView::Got(Box::new(scanned));
+    o.leftovers = Some(Leftovers {
+        due: vec![TrashItem {
+            trash: TRASH.into(),
+            path: "a.mkv".into(),
+            size: 5,
+            until: "2025-12-31T00:00:00Z".into(),
+        }],
+        next_due: None,
+        work: vec!["dead".into(), "live".into()],
+    });
+    o.jobs = vec![job_with("live", "Encoding"), job_with("dead", "Rejected")];
+    o
+}
+
+fn job_with(uid: &str, phase: &str) -> EncodeJob {
+    serde_json::from_value(
+        json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob", "metadata": {"name": uid, "uid": uid},
+        "spec": {"libraryRef": {"name": "films"}, "source": {"path": uid}}, "status": {"phase": phase}}),
+    )
+    .unwrap()
+}
+
+fn active() -> PurgeStatus {
+    PurgeStatus { run: 3, active: true, trash: vec![TRASH.into()], work: vec!["dead".into()], ..PurgeStatus::default() }
+}
+
+fn purge_of(o: &Observed) -> PurgeStatus {
+    decide(o, &options()).status.purge.unwrap_or_default()
+}
+
+fn purge_pod(code: i32, message: serde_json::Value) -> PodFacts {
+    PodFacts { role: "purge".into(), name: "lib-purge-3-x".into(), uid: "pod".into(), ..ended(3, code, message) }
+}
+
+#[test]
+fn what_may_go_is_on_record_before_its_job_is_made() {
+    let o = library(None);
+    let decision = decide(&o, &options());
+    let purge = decision.status.purge.clone().unwrap();
+    assert_eq!((purge.run, purge.active, decision.desired.purge.is_some()), (1, true, false));
+    assert_eq!((purge.trash.clone(), purge.work.clone()), (vec![TRASH.to_owned()], vec!["dead".to_owned()]));
+    let o = next(o, &decision);
+    let job = decide(&o, &options()).desired.purge.unwrap();
+    let args = job.spec.unwrap().template.spec.unwrap().containers[0].args.clone().unwrap();
+    let task: PurgeTask = serde_json::from_str(&args[3]).unwrap();
+    assert_eq!((job.metadata.name.as_deref(), args[1].as_str()), (Some("lib-purge-1"), "purge"));
+    assert_eq!((task.trash, task.work), (purge.trash, purge.work));
+}
+
+#[test]
+fn nothing_is_purged_while_the_library_is_suspended_or_before_the_catalog_looked_again() {
+    let mut o = library(None);
+    o.library.spec.suspend = true;
+    assert_eq!(decide(&o, &options()).status.purge, None);
+    let done = |at: &str| Some(PurgeStatus { run: 1, finished_at: Some(at.into()), ..PurgeStatus::default() });
+    assert!(!purge_of(&library(done("2025-12-31T23:59:30Z"))).active, "the list is older than the last purge");
+    assert!(purge_of(&library(done("2025-12-31T23:00:00Z"))).active);
+}
+
+#[test]
+fn a_work_folder_is_nobodys_only_when_every_job_can_be_read() {
+    let mut o = library(None);
+    o.unreadable_jobs = true;
+    assert_eq!(purge_of(&o).work, [] as [String; 0]);
+}
+
+#[test]
+fn what_was_purged_is_counted_and_what_was_kept_is_named_and_left_alone_for_a_day() {
+    let mut o = library(Some(active()));
+    o.purge_jobs = vec![BatchFacts { name: "lib-purge-3".into(), ..BatchFacts::default() }];
+    o.purge_pods = vec![purge_pod(
+        0,
+        json!({"done": {"purged": 2, "workRemoved": 1, "bytes": 700, "keptCount": 1, "kept": [{"what": TRASH, "why": "changed"}]}}),
+    )];
+    let decision = decide(&o, &options());
+    let purge = decision.status.purge.clone().unwrap();
+    assert_eq!((purge.active, purge.purged, purge.freed, purge.work_removed, purge.kept_count), (false, 2, 700, 1, 1));
+    assert_eq!((purge.trash.len(), decision.purged), (0, Some(700)));
+    let kept: Vec<&str> = decision.events.iter().map(|e| e.reason.as_str()).collect();
+    assert!(kept.contains(&"OriginalKept") && kept.contains(&"Purged"), "{kept:?}");
+    let mut o = next(o, &decision);
+    o.purge_pods.clear();
+    assert_eq!(decide(&o, &options()).desired.surplus, ["lib-purge-3"]);
+    let long_ago = KeptFile { file: TRASH.into(), message: "changed".into(), at: "2025-12-30T23:00:00Z".into() };
+    let known = |at: &str| PurgeStatus { kept: vec![KeptFile { at: at.into(), ..long_ago.clone() }], ..purge.clone() };
+    for (at, listed) in [("2025-12-31T23:00:00Z", 0), ("2025-12-30T23:00:00Z", 1)] {
+        let o = library(Some(PurgeStatus { finished_at: None, ..known(at) }));
+        assert_eq!(purge_of(&o).trash.len(), listed, "{at}");
+    }
+}
+
+#[test]
+fn a_purge_that_was_lost_is_done_again_with_the_same_list_by_one_that_may_take_over() {
+    let mut o = library(Some(PurgeStatus { pod_uid: Some("pod".into()), ..active() }));
+    let decision = decide(&o, &options());
+    let purge = decision.status.purge.clone().unwrap();
+    assert_eq!((purge.run, purge.active, purge.trash.len()), (4, true, 1));
+    assert_eq!(
+        (purge.ended_pods.clone(), purge.not_before.as_deref()),
+        (vec!["pod".to_owned()], Some("2026-01-01T00:00:10Z"))
+    );
+    o = next(o, &decision);
+    assert!(decide(&o, &options()).desired.purge.is_none(), "not at once");
+    o.now = "2026-01-01T00:00:10Z".parse().unwrap();
+    let job = serde_json::to_string(&decide(&o, &options()).desired.purge.unwrap()).unwrap();
+    assert!(job.contains(r#"takeoverFrom\":[\"pod\"]"#), "{job}");
+    let mut failed = library(Some(active()));
+    failed.purge_pods = vec![purge_pod(1, json!({"failed": {"reason": "IoError", "message": "m", "retryable": true}}))];
+    let decision = decide(&failed, &options());
+    assert!(decision.events.iter().any(|e| e.warning && e.reason == "IoError"));
+    assert_eq!(decision.status.purge.unwrap().run, 4);
+}

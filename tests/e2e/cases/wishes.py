@@ -1,0 +1,144 @@
+"""What a user wishes of one file, by the plugin: cancel, undo, undo of undo, skip, retry with force; and what becomes of the trash."""
+
+import json
+
+import kube
+from library import Library
+from cases.isolation import FILM
+
+BIKES = "Shorts/Bikes.mp4"
+TINY = "Shorts/Tiny.mkv"
+NASTY = "Shorts/-x $(HOSTNAME) $$ \"quote's\" %03d a:b \\ naïve 映画.mkv"
+
+
+class Context(Library):
+    def av1(self, *args, **options):
+        return kube.kubectl("av1", *args, "-n", self.name, timeout=300, **options)
+
+    def verdict(self, path):
+        return self.files()[path]["reason"]
+
+    def summary(self):
+        page = f"/api/v1/namespaces/{self.name}/services/{self.name}-catalog:http/proxy/v1/summary"
+        return json.loads(kube.kubectl("get", "--raw", page))
+
+    def scans_go_by(self, count=2):
+        """Waits until that many whole scans began and ended from now on."""
+        seen = self.summary()["scans"]
+        kube.wait_for("more scans", lambda: self.summary()["scans"] > seen + count, timeout=60)
+
+    def jobs_of(self, path):
+        return [job for job in self.jobs() if job["spec"]["source"]["path"] == path]
+
+    def sha256(self, path):
+        return kube.sha256(self.folder / path)
+
+
+def setup():
+    # By size: the film comes first.
+    library = Context("wishes", {"scan": {"minSize": "100Ki", "intervalSeconds": 2, "include": [FILM, BIKES, TINY]}})
+    library.fill()
+    library.before = kube.hashes(library.folder)
+    library.apply()
+    return library
+
+
+def a_running_encode_is_cancelled_and_no_scan_takes_the_file_up_again(library):
+    kube.wait_for("frames", lambda: int(library.job(FILM)["status"]["progress"]["frames"]) > 0, timeout=240)
+    said = library.av1("cancel", library.job(FILM)["metadata"]["name"], "--wait")
+    assert "desired Encoded -> Cancelled" in said and "Cancelled, CancelledByUser" in said, said
+    assert not kube.get("pods", namespace=library.name, selector="av1.media/role=encode"), "the encode pod is still there"
+    kube.wait_for("the catalog to know", lambda: library.verdict(FILM) == "CancelledByUser", timeout=60)
+    library.scans_go_by()
+    assert len(library.jobs_of(FILM)) == 1 and library.sha256(FILM) == library.before[FILM]
+
+
+def undo_brings_the_very_same_bytes_back_and_no_scan_encodes_them_again(library):
+    kube.wait_for("the encode", lambda: library.phase(BIKES) == "Succeeded", timeout=240)
+    library.encoded = library.sha256(BIKES)
+    assert library.encoded != library.before[BIKES]
+    said = library.av1("undo", library.job(BIKES)["metadata"]["name"], "--wait")
+    assert "desired Encoded -> Original" in said and "Restored" in said, said
+    assert library.sha256(BIKES) == library.before[BIKES], "not the bytes that were there"
+    result = library.job(BIKES)["status"]["result"]
+    assert kube.sha256(library.folder / result["replacement"]) == library.encoded, "the AV1 file is not in the trash"
+    kube.wait_for("the catalog to know", lambda: library.verdict(BIKES) == "RestoredByUser", timeout=60)
+    library.scans_go_by()
+    assert len(library.jobs_of(BIKES)) == 1 and library.phase(BIKES) == "Restored"
+
+
+def undo_of_undo_brings_the_av1_file_back_without_an_encode(library):
+    runs = library.job(BIKES)["status"]["run"]
+    said = library.av1("encode", library.name, BIKES, "--wait")
+    assert "desired Original -> Encoded" in said and "Succeeded" in said, said
+    assert library.sha256(BIKES) == library.encoded
+    assert library.job(BIKES)["status"]["run"] == runs + 1, "it was encoded again"
+    kube.wait_for("the catalog to know", lambda: library.verdict(BIKES) == "AlreadyDone", timeout=60)
+
+
+def undo_works_from_the_volume_alone_when_the_job_is_gone(library):
+    kube.kubectl("delete", "ej", library.job(BIKES)["metadata"]["name"], "-n", library.name, "--wait=true", "--timeout=60s", timeout=90)
+    said = library.av1("undo", library.name, BIKES, "--wait")
+    assert "made, desired Original" in said and "Restored" in said, said
+    assert library.sha256(BIKES) == library.before[BIKES]
+
+
+def skip_leaves_a_marker_and_asking_again_encodes_the_file(library):
+    said = library.av1("skip", library.name, BIKES, "--wait")
+    assert "Skipped, SkipMarker" in said, said
+    marker = library.folder / f"{BIKES}.av1skip"
+    assert marker.is_file() and library.sha256(BIKES) == library.before[BIKES]
+    kube.wait_for("the catalog to know", lambda: library.verdict(BIKES) == "SkipMarker", timeout=60)
+    said = library.av1("encode", library.name, BIKES, "--wait")
+    assert "Succeeded" in said, said
+    assert not marker.exists() and library.sha256(BIKES) != library.before[BIKES]
+
+
+def a_forced_gate_is_passed_over_and_a_rejected_job_is_tried_again(library):
+    refused = library.av1("encode", library.name, TINY, "--wait", check=False, merged=True)
+    assert "Skipped, TooSmall" in refused and "error:" in refused, refused
+    name = library.job(TINY)["metadata"]["name"]
+    library.av1("retry", name, "--force", "TooSmall", "--wait", check=False)
+    status = library.job(TINY)["status"]
+    assert (status["phase"], status["outcome"]["reason"]) == ("Rejected", "NotSmaller"), status
+    assert (library.folder / f"{TINY}.av1skip").is_file()
+    library.av1("retry", name, "--wait", check=False)
+    again = library.job(TINY)["status"]
+    assert (again["phase"], again["outcome"]["reason"], again["retry"]) == ("Rejected", "NotSmaller", 2), again
+    assert again["run"] > status["run"] and library.sha256(TINY) == library.before[TINY]
+
+
+def protecting_gates_cannot_be_forced(library):
+    said = library.av1("encode", library.name, "Shorts/Tight.mp4", "--force", "OtherOwner", check=False, merged=True)
+    assert "protect the file" in said, said
+
+
+def originals_leave_the_trash_after_their_time_unless_their_replacement_changed(library):
+    short = Context("purged", {"scan": {"minSize": "100Ki", "intervalSeconds": 2, "include": [BIKES, "Shorts/-x*"]},
+                               "replacement": {"trashRetention": "30s"}})
+    short.fill()
+    short.apply()
+    try:
+        for path in (BIKES, NASTY):
+            kube.wait_for(f"{path} to be encoded", lambda path=path: short.phase(path) == "Succeeded", timeout=240)
+            if path == BIKES:
+                with open(short.folder / BIKES, "r+b") as file:  # somebody changes the replacement
+                    file.write(b"changed")
+        originals = {path: short.folder / short.job(path)["status"]["result"]["original"] for path in (BIKES, NASTY)}
+        purge = kube.wait_for("one original to leave and one to be kept", lambda: (lambda p: p if p["purged"] and p["keptCount"] else None)(
+            short.status()["purge"]), timeout=120)
+        assert not originals[NASTY].exists() and originals[BIKES].is_file(), originals
+        assert [kept["file"] for kept in purge["kept"]] == [str(originals[BIKES].relative_to(short.folder))], purge
+        events = kube.get("events.events.k8s.io", namespace=short.name)
+        assert any(event["reason"] == "OriginalKept" for event in events), [event["reason"] for event in events]
+        size = originals[BIKES].stat().st_size
+        kube.wait_for("the trash to be counted", lambda: size <= short.status()["bytes"]["inTrash"] <= size + 65536, timeout=60)
+    finally:
+        short.remove()
+
+
+TESTS = [a_running_encode_is_cancelled_and_no_scan_takes_the_file_up_again,
+         undo_brings_the_very_same_bytes_back_and_no_scan_encodes_them_again,
+         undo_of_undo_brings_the_av1_file_back_without_an_encode, undo_works_from_the_volume_alone_when_the_job_is_gone,
+         skip_leaves_a_marker_and_asking_again_encodes_the_file, a_forced_gate_is_passed_over_and_a_rejected_job_is_tried_again,
+         protecting_gates_cannot_be_forced, originals_leave_the_trash_after_their_time_unless_their_replacement_changed]
