@@ -16,8 +16,8 @@ CARGO_DENY_VERSION := 0.20.2
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
-demo: binaries images cluster-up ## encode a sample library (or a copy of LIBRARY=DIR) on a real single-node Kubernetes
-	@tests/demo/run $(if $(LIBRARY),--library "$(LIBRARY)")
+demo: binaries images cluster-up ## encode a sample library, or a copy of LIBRARY=DIR, on a real single-node Kubernetes; IN_PLACE=1: DIR itself
+	@tests/demo/run $(if $(LIBRARY),--library "$(LIBRARY)") $(if $(IN_PLACE),--in-place) $(if $(YES),--yes)
 
 demo-down: ## remove every trace of the demo and the cluster
 	@tests/demo/down

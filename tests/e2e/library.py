@@ -35,6 +35,12 @@ class Library:
             # Pods never run as root: what root owns is given to an ordinary user, in the copy.
             kube.run("find", self.folder, "-uid", "0", "-exec", "chown", "-h", "1000:1000", "{}", "+")
 
+    def use(self, folder):
+        """Takes a folder of the user's own, as it is: nothing is copied, and it is never removed."""
+        self.remove()
+        self.home.mkdir(parents=True)
+        self.folder = pathlib.Path(folder).resolve()
+
     def manifest(self):
         """What a user would apply: namespace, volume, claim, library."""
         size = {"storage": "1Gi"}

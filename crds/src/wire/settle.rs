@@ -18,7 +18,7 @@ pub struct SettleTask {
     pub volume_id: String,
     /// Path of the file below the library's root.
     pub path: String,
-    /// Identity of the source as planned.
+    /// Identity of the source as planned. Without a fingerprint, of a job that was cancelled before it began: whatever is there.
     pub source: FileIdentity,
     /// What the encode came to.
     pub verdict: EncodeVerdict,

@@ -25,6 +25,7 @@ mod swap;
 use std::ffi::OsStr;
 
 use av1_crds::paths;
+use av1_crds::reasons;
 use av1_crds::settings::ReplacementMode;
 use av1_crds::wire::{EncodeVerdict, OutputFile, SettleResult, SettleTask};
 use av1_media::identity::{Comparison, compare};
@@ -174,6 +175,10 @@ fn decide(
         };
     }
     let found = identity_at(&place.folder, &place.name).doing(|| "looking at the file".to_owned())?;
+    // A job that was cancelled before it began is about the file that is there.
+    let any = task.reason == reasons::CANCELLED_BY_USER && task.source.fingerprint.is_empty();
+    let known = found.clone().filter(|_| any).map(|source| SettleTask { source, ..task.clone() });
+    let task = known.as_ref().unwrap_or(task);
     if found.is_none_or(|found| compare(&task.source, &found) == Comparison::Different) {
         return Ok(Outcome::SourceChanged { original: None });
     }
@@ -199,4 +204,63 @@ fn clean(root: &Root, state: &State, task: &SettleTask) -> Result<Option<String>
 fn remove_empty_trash(state: &State, job_uid: &str) {
     // It stays when it holds an original, and an empty one left behind harms nobody.
     let _ = state.trash.remove_folder(OsStr::new(job_uid));
+}
+
+#[cfg(test)]
+mod tests {
+    use av1_crds::library::SwapMethod;
+    use av1_crds::settings::{Settings, SettingsSections};
+    use av1_crds::wire::{FileIdentity, JobId, LibraryId, SettleVerdict, VolumeFile};
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: PodArgs,
+    }
+
+    #[test]
+    fn a_job_that_was_cancelled_before_it_began_is_noted_for_the_file_that_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let library = LibraryId { namespace: "n".into(), name: "films".into(), uid: "l".into(), cluster: "c".into() };
+        let own = dir.path().join(paths::AV1_DIR);
+        for below in [paths::CLAIMS_DIR, paths::JOURNAL_DIR, paths::RECEIPTS_DIR, paths::TRASH_DIR, paths::WORK_DIR] {
+            std::fs::create_dir_all(own.join(below)).unwrap();
+        }
+        let volume = VolumeFile { id: "v".into(), owner: library.clone(), layout: 1 };
+        std::fs::write(own.join(paths::VOLUME_FILE), serde_json::to_vec(&volume).unwrap()).unwrap();
+        std::fs::write(dir.path().join("a.mkv"), "a film").unwrap();
+        let none = SettingsSections::default();
+        let mut task = SettleTask {
+            library,
+            job: JobId { name: "j".into(), uid: "job".into(), run: 1 },
+            volume_id: "v".into(),
+            path: "a.mkv".into(),
+            source: FileIdentity::default(),
+            verdict: EncodeVerdict::Skipped,
+            reason: reasons::CANCELLED_BY_USER.into(),
+            message: "m".into(),
+            output: None,
+            report_sha256: None,
+            size_gate: None,
+            settings: Settings::resolve(&none, &none).unwrap(),
+            force: Vec::new(),
+            swap: SwapMethod::Exchange,
+            takeover_from: Vec::new(),
+        };
+        let line = ["x", "--task", "", "--pod-uid", "pod", "--library", dir.path().to_str().unwrap()];
+        let args = Line::parse_from(line).args;
+        assert_eq!(run(&task, &args).unwrap().verdict, SettleVerdict::Recorded);
+        let receipts =
+            std::fs::read(own.join(paths::RECEIPTS_DIR).join(av1_media::receipt::file_name("a.mkv"))).unwrap();
+        let newest = av1_media::receipt::Receipts::parse(&receipts).unwrap().entries.remove(0);
+        assert_eq!((newest.reason.as_str(), newest.source.size), (reasons::CANCELLED_BY_USER, 6));
+        assert!(!newest.source.fingerprint.is_empty());
+        assert_eq!(std::fs::read(dir.path().join("a.mkv")).unwrap(), b"a film");
+        task.job.run = 2;
+        task.reason = reasons::SKIPPED_BEFORE.into();
+        assert_eq!(run(&task, &args).unwrap().verdict, SettleVerdict::SourceChanged, "of no other verdict");
+    }
 }

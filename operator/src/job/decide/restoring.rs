@@ -36,7 +36,7 @@ impl Draft<'_> {
                     volume_id,
                     path,
                     wanted: if order == Order::Original { Wanted::Original } else { Wanted::Encoded },
-                    trash_retention_seconds: settings.trash_retention_seconds,
+                    trash_retention_seconds: settings.retention_seconds(),
                     swap,
                     takeover_from,
                 };
@@ -70,7 +70,8 @@ impl Draft<'_> {
 
     pub(super) fn restored(&mut self, order: Order, result: &RestoreResult) {
         let refused = result.verdict == RestoreVerdict::Refused;
-        if refused && order == Order::Replacement {
+        let lost = [reasons::NOT_IN_TRASH, reasons::CHANGED_SINCE].contains(&result.reason.as_str());
+        if refused && lost && order == Order::Replacement {
             self.out.status.bring_back = false;
             self.out.status.pending_settle = None;
             let note = format!("{}; the file is encoded again", result.message);

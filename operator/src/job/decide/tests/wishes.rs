@@ -124,6 +124,7 @@ fn what_a_restore_or_a_mark_did_becomes_the_phase() {
         ("Original", "Restoring", "restore", restored("Refused", "NotInTrash"), Phase::Failed, "NotInTrash"),
         ("Replacement", "Restoring", "restore", restored("Restored", "Restored"), Phase::Succeeded, "Encoded"),
         ("Replacement", "Restoring", "restore", restored("Refused", "NotInTrash"), Phase::Queued, ""),
+        ("Replacement", "Restoring", "restore", restored("Refused", "TargetExists"), Phase::Failed, "TargetExists"),
         ("MarkSkipped", "Settling", "mark", marked("Marked"), Phase::Skipped, "SkipMarker"),
         ("MarkSkipped", "Settling", "mark", marked("UsersMarker"), Phase::Skipped, "SkipMarker"),
         ("Cancel", "Settling", "settle", settled("Recorded"), Phase::Cancelled, "CancelledByUser"),
