@@ -175,9 +175,12 @@ impl<'a> Change<'a> {
 
     /// Tells what the job does until it has ended.
     async fn wait(&self, job: &EncodeJob, wait: bool) -> Result<(), Error> {
+        if !wait {
+            return Ok(());
+        }
         let name = job.name_any();
         let mut told = String::new();
-        while wait {
+        loop {
             let now = self.cluster.job(self.namespace, &name).await?;
             if let Some(outcome) = ended(&now) {
                 print(&outcome)?;
@@ -190,6 +193,5 @@ impl<'a> Change<'a> {
             }
             tokio::time::sleep(LOOK).await;
         }
-        Ok(())
     }
 }

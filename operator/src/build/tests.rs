@@ -5,7 +5,7 @@ use av1_crds::library::{MediaLibrary, ScanRules, SwapMethod};
 use av1_crds::settings::{Settings, SettingsSections};
 use av1_crds::wire::{
     CatalogTask, EncodeTask, EncodeVerdict, FileIdentity, JobId, LibraryId, OutputFile, PrepareStep, PrepareTask,
-    SettleTask,
+    PurgeTask, RestoreTask, SettleTask, Wanted,
 };
 use serde_json::json;
 
@@ -80,6 +80,31 @@ fn settle() -> k8s_openapi::api::batch::v1::Job {
     writer_job(role::SETTLE, &library(), &job(), &task, USER, 1, &options()).unwrap()
 }
 
+fn restore() -> k8s_openapi::api::batch::v1::Job {
+    let task = RestoreTask {
+        library: id(),
+        job: JobId { name: "films-0123456789".into(), uid: "job".into(), run: 3 },
+        volume_id: "v1".into(),
+        path: "a/$(HOSTNAME) $$.mkv".into(),
+        wanted: Wanted::Original,
+        trash_retention_seconds: 604_800,
+        swap: SwapMethod::Exchange,
+        takeover_from: Vec::new(),
+    };
+    writer_job(role::RESTORE, &library(), &job(), &task, USER, 2, &options()).unwrap()
+}
+
+fn purge() -> k8s_openapi::api::batch::v1::Job {
+    let task = PurgeTask {
+        library: id(),
+        volume_id: "v1".into(),
+        trash: vec![".av1/trash/job/$(HOSTNAME).mkv".into()],
+        work: vec!["job".into()],
+        takeover_from: Vec::new(),
+    };
+    purge_job(&library(), &task, USER, 1, &options()).unwrap()
+}
+
 fn prepare(step: PrepareStep) -> k8s_openapi::api::batch::v1::Job {
     let task = PrepareTask { library: id(), sub_path: "films/".into(), step, expected_volume_id: None, living: None };
     prepare_job(&library(), &task, USER, 1, &options()).unwrap()
@@ -120,6 +145,8 @@ fn no_pod_has_a_token_a_capability_a_writable_root_or_a_dollar_in_its_task() {
     let templates = [
         encode().spec.unwrap().template,
         settle().spec.unwrap().template,
+        restore().spec.unwrap().template,
+        purge().spec.unwrap().template,
         prepare(PrepareStep::Look).spec.unwrap().template,
         catalog().spec.unwrap().template,
     ];
@@ -141,7 +168,7 @@ fn no_pod_has_a_token_a_capability_a_writable_root_or_a_dollar_in_its_task() {
 }
 
 #[test]
-fn only_settle_and_prepare_can_write_the_library_and_helpers_ask_for_no_cpu() {
+fn the_pods_that_may_write_the_library_and_the_catalog_ask_for_no_cpu_and_no_other_may_write() {
     let writes = |template: k8s_openapi::api::core::v1::PodTemplateSpec| {
         let spec = template.spec.unwrap();
         let main = &spec.containers[0];
@@ -157,6 +184,8 @@ fn only_settle_and_prepare_can_write_the_library_and_helpers_ask_for_no_cpu() {
     assert_eq!(writes(encode().spec.unwrap().template), (false, true));
     assert_eq!(writes(catalog().spec.unwrap().template), (false, false));
     assert_eq!(writes(settle().spec.unwrap().template), (true, false));
+    assert_eq!(writes(restore().spec.unwrap().template), (true, false));
+    assert_eq!(writes(purge().spec.unwrap().template), (true, false));
     assert_eq!(writes(prepare(PrepareStep::Make).spec.unwrap().template), (true, false));
 }
 

@@ -7,7 +7,7 @@ from library import Library
 from cases.isolation import FILM
 
 BIKES = "Shorts/Bikes.mp4"
-TINY = "Shorts/Tiny.mkv"
+TIGHT = "Shorts/Tight.mp4"
 NASTY = "Shorts/-x $(HOSTNAME) $$ \"quote's\" %03d a:b \\ naïve 映画.mkv"
 
 
@@ -36,7 +36,7 @@ class Context(Library):
 
 def setup():
     # By size: the film comes first.
-    library = Context("wishes", {"scan": {"minSize": "100Ki", "intervalSeconds": 2, "include": [FILM, BIKES, TINY]}})
+    library = Context("wishes", {"scan": {"minSize": "600Ki", "intervalSeconds": 2, "include": [FILM, BIKES, TIGHT]}})
     library.fill()
     library.before = kube.hashes(library.folder)
     library.apply()
@@ -45,9 +45,10 @@ def setup():
 
 def a_running_encode_is_cancelled_and_no_scan_takes_the_file_up_again(library):
     kube.wait_for("frames", lambda: int(library.job(FILM)["status"]["progress"]["frames"]) > 0, timeout=240)
-    said = library.av1("cancel", library.job(FILM)["metadata"]["name"], "--wait")
+    name = library.job(FILM)["metadata"]["name"]
+    said = library.av1("cancel", name, "--wait")
     assert "desired Encoded -> Cancelled" in said and "Cancelled, CancelledByUser" in said, said
-    assert not kube.get("pods", namespace=library.name, selector="av1.media/role=encode"), "the encode pod is still there"
+    assert not kube.get("pods", namespace=library.name, selector=f"av1.media/role=encode,av1.media/encode-job={name}"), "its pod is there"
     kube.wait_for("the catalog to know", lambda: library.verdict(FILM) == "CancelledByUser", timeout=60)
     library.scans_go_by()
     assert len(library.jobs_of(FILM)) == 1 and library.sha256(FILM) == library.before[FILM]
@@ -95,21 +96,21 @@ def skip_leaves_a_marker_and_asking_again_encodes_the_file(library):
 
 
 def a_forced_gate_is_passed_over_and_a_rejected_job_is_tried_again(library):
-    refused = library.av1("encode", library.name, TINY, "--wait", check=False, merged=True)
+    refused = library.av1("encode", library.name, TIGHT, "--wait", check=False, merged=True)
     assert "Skipped, TooSmall" in refused and "error:" in refused, refused
-    name = library.job(TINY)["metadata"]["name"]
+    name = library.job(TIGHT)["metadata"]["name"]
     library.av1("retry", name, "--force", "TooSmall", "--wait", check=False)
-    status = library.job(TINY)["status"]
+    status = library.job(TIGHT)["status"]
     assert (status["phase"], status["outcome"]["reason"]) == ("Rejected", "NotSmaller"), status
-    assert (library.folder / f"{TINY}.av1skip").is_file()
+    assert (library.folder / f"{TIGHT}.av1skip").is_file()
     library.av1("retry", name, "--wait", check=False)
-    again = library.job(TINY)["status"]
+    again = library.job(TIGHT)["status"]
     assert (again["phase"], again["outcome"]["reason"], again["retry"]) == ("Rejected", "NotSmaller", 2), again
-    assert again["run"] > status["run"] and library.sha256(TINY) == library.before[TINY]
+    assert again["run"] > status["run"] and library.sha256(TIGHT) == library.before[TIGHT]
 
 
 def protecting_gates_cannot_be_forced(library):
-    said = library.av1("encode", library.name, "Shorts/Tight.mp4", "--force", "OtherOwner", check=False, merged=True)
+    said = library.av1("encode", library.name, TIGHT, "--force", "OtherOwner", check=False, merged=True)
     assert "protect the file" in said, said
 
 
