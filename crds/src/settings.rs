@@ -80,6 +80,16 @@ pub enum ModifiedTime {
     Original,
 }
 
+/// What becomes of files whose container cannot hold AV1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ContainerChange {
+    /// They are skipped.
+    #[default]
+    Skip,
+    /// They become `.mkv`.
+    Allow,
+}
+
 /// Values that override the profile's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -119,6 +129,9 @@ pub struct StreamsSection {
     #[schemars(length(max = 32), inner(length(max = 64)))]
     #[x_kube(validation = ("self.all(l, l.matches('^[a-zA-Z]{2,3}$'))", "streams.dropLanguages takes primary language tags of two or three letters: write ru or rus, not ru-RU"))]
     pub drop_languages: Option<Vec<String>>,
+    /// Whether covers are kept. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_attached_pictures: Option<bool>,
 }
 
 /// How the output is checked before it may replace anything. The whole output is always decoded.
@@ -160,6 +173,10 @@ pub struct ReplacementSection {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.matches('^([0-9]+(h|m|s))+$')", "replacement.trashRetention is a duration in hours, minutes and seconds: write 168h"))]
     pub trash_retention: Option<String>,
+    /// What becomes of files whose container cannot hold AV1 (mov, avi, ts, m2ts, mpg, wmv): skipped, or turned into .mkv,
+    /// which media managers may take for a new file. Default: Skip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_change: Option<ContainerChange>,
     /// Modification time of the replacement. Default: Now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modified_time: Option<ModifiedTime>,
@@ -205,6 +222,9 @@ pub struct Settings {
     pub preset: Option<u32>,
     /// Languages of audio and subtitle tracks that are dropped, lower case.
     pub drop_languages: Vec<String>,
+    /// Whether covers are kept.
+    #[serde(default)]
+    pub keep_attached_pictures: bool,
     /// Largest difference of duration, in milliseconds.
     pub duration_tolerance_millis: u32,
     /// The output must be smaller than this percentage of the source.
@@ -220,6 +240,9 @@ pub struct Settings {
     pub originals: Originals,
     /// Seconds that the original stays in the trash, unless `originals` says otherwise.
     pub trash_retention_seconds: u64,
+    /// What becomes of files whose container cannot hold AV1.
+    #[serde(default)]
+    pub container_change: ContainerChange,
     /// Modification time of the replacement.
     pub modified_time: ModifiedTime,
     /// When a sidecar is written.
@@ -265,12 +288,14 @@ impl Settings {
                 .iter()
                 .map(|tag| tag.to_lowercase())
                 .collect(),
+            keep_attached_pictures: pick!(streams.keep_attached_pictures).unwrap_or_default(),
             duration_tolerance_millis: pick!(verify.duration_tolerance_millis).unwrap_or(DURATION_TOLERANCE_MILLIS),
             max_percent: pick!(size_gate.max_percent).unwrap_or(MAX_PERCENT),
             stop_early: pick!(size_gate.stop_early).unwrap_or_else(stop_early),
             replacement_mode: pick!(replacement.mode).unwrap_or_default(),
             originals: pick!(replacement.originals).unwrap_or_default(),
             trash_retention_seconds: parse_seconds(&retention)?,
+            container_change: pick!(replacement.container_change).unwrap_or_default(),
             modified_time: pick!(replacement.modified_time).unwrap_or_default(),
             why_sidecars: pick!(replacement.why_sidecars).unwrap_or_default(),
         })

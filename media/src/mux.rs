@@ -1,13 +1,14 @@
 //! The call that puts the encoded video and the source's kept streams together, with the source's own time stamps.
 //!
-//! Pure. Must never ask for anything but copies: no stream is encoded or filtered here.
+//! Pure. Must never ask for anything but what the plan of the streams says: copies, and the few conversions that lose nothing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::command::Command;
+use crate::matroska::placeholder;
 use crate::probe::{Probe, Stream};
 use crate::rational::Rational;
-use crate::streams::{Container, StreamPlan};
+use crate::streams::{Carry, Container, Kept, Kind, StreamPlan, picture_type};
 
 /// Packets that may wait for the header of the output; the tool fails where more come, it drops none.
 const QUEUED_PACKETS: &str = "65536";
@@ -38,6 +39,8 @@ pub struct Mux<'a> {
     pub video: &'a Path,
     /// Frames a second, told to the container for its default duration of a frame.
     pub frame_rate: Rational,
+    /// Seconds of the source that are read; none reads all.
+    pub limit: Option<u32>,
     /// Whether an MP4's index stands before its media, as in the source.
     pub index_first: bool,
     /// The encoder and its parameters, written as a tag of the video where the container has free tags.
@@ -55,23 +58,78 @@ pub fn ffmpeg(mux: &Mux<'_>) -> Command {
         .args(input)
         .args(["-f", "ivf", "-i"])
         .file(mux.video)
-        .args(input)
-        .arg("-i")
-        .file(mux.source)
-        .args(["-map", "0:v:0"]);
-    for kept in &mux.streams.kept {
+        .args(input);
+    if let Some(seconds) = mux.limit {
+        command = command.arg("-t").arg(seconds.to_string());
+    }
+    command = command.arg("-i").file(mux.source).args(["-map", "0:v:0"]);
+    let is_file = |kept: &&Kept| kept.kind == Kind::Picture && mux.streams.container.is_matroska();
+    for kept in mux.streams.kept.iter().filter(|kept| !is_file(kept)) {
         command = command.arg("-map").arg(format!("1:{}", kept.index));
     }
     command = command.args(["-c", "copy", "-map_metadata", "1", "-map_chapters", "1"]);
-    let indices = std::iter::once(mux.streams.video).chain(mux.streams.kept.iter().map(|kept| kept.index));
-    for (position, index) in indices.enumerate() {
+    for (position, kept) in mux.streams.kept.iter().enumerate() {
+        command = match kept.carry {
+            Carry::Copy => command,
+            Carry::Filter(filter) => command.arg(format!("-bsf:{}", position + 1)).arg(filter),
+            Carry::Samples(encoder) | Carry::Cues(encoder) => command.arg(format!("-c:{}", position + 1)).arg(encoder),
+        };
+    }
+    let mapped = mux.streams.kept.iter().filter(|kept| !is_file(kept)).map(|kept| kept.index);
+    for (position, index) in std::iter::once(mux.streams.video).chain(mapped).enumerate() {
         command = command.arg(format!("-map_metadata:s:{position}")).arg(format!("1:s:{index}"));
         if let Some(stream) = mux.probe.streams.iter().find(|stream| stream.index == index) {
+            if let Some(name) = stream.title().filter(|_| !stream.tags.contains_key("title")) {
+                command = command.arg(format!("-metadata:s:{position}")).arg(format!("title={name}"));
+            }
             command = command.arg(format!("-disposition:{position}")).arg(dispositions(stream));
+        }
+    }
+    for (position, stream) in pictures(mux.probe, mux.streams) {
+        command = command.arg("-attach").file(&picture_file(mux.output, stream.index));
+        for (key, value) in picture_tags(stream) {
+            command = command.arg(format!("-metadata:s:{position}")).arg(format!("{key}={value}"));
         }
     }
     let command = video_tags(command, mux).arg("-r:0").arg(mux.frame_rate.to_string());
     container_options(command, mux).file(mux.output)
+}
+
+/// Covers that a Matroska output gets as files, which ffmpeg would make a video track of if they were mapped; each with its place
+/// among the streams of the output.
+pub fn pictures<'a>(probe: &'a Probe, plan: &StreamPlan) -> impl Iterator<Item = (usize, &'a Stream)> {
+    let kept = plan.kept.iter().enumerate().filter(|(_, k)| k.kind == Kind::Picture && plan.container.is_matroska());
+    kept.filter_map(|(place, k)| Some((place + 1, probe.streams.iter().find(|stream| stream.index == k.index)?)))
+}
+
+/// Where the cover with this index waits to be put into `output`.
+#[must_use]
+pub fn picture_file(output: &Path, index: u32) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(format!(".picture-{index}"));
+    PathBuf::from(name)
+}
+
+/// The call that writes the bytes of the cover `index` of `source` to `file`.
+#[must_use]
+pub fn extract_picture(source: &Path, index: u32, file: &Path) -> Command {
+    Command::new("ffmpeg")
+        .args(["-nostdin", "-hide_banner", "-v", "error", "-xerror", "-y", "-protocol_whitelist", "file,pipe", "-i"])
+        .file(source)
+        .arg("-map")
+        .arg(format!("0:{index}"))
+        .args(["-c", "copy", "-frames:v", "1", "-f", "data"])
+        .file(file)
+}
+
+/// Name and type of a cover: its own, else those that players look for.
+fn picture_tags(stream: &Stream) -> [(&'static str, String); 2] {
+    let (extension, kind) = picture_type(&stream.codec_name).unwrap_or_default();
+    let own = |key: &str| stream.tags.get(key).filter(|value| !value.is_empty()).cloned();
+    [
+        ("filename", own("filename").unwrap_or_else(|| format!("cover.{extension}"))),
+        ("mimetype", own("mimetype").unwrap_or_else(|| kind.to_owned())),
+    ]
 }
 
 /// The dispositions of a stream as the option takes them.
@@ -85,8 +143,13 @@ fn video_tags(mut command: Command, mux: &Mux<'_>) -> Command {
     for key in stream.iter().flat_map(|stream| stream.tags.keys()).filter(|key| is_stale(key)) {
         command = command.arg("-metadata:s:0").arg(format!("{key}="));
     }
+    if let Some(name) = placeholder(mux.probe, mux.streams).filter(|_| mux.streams.container.is_matroska()) {
+        command = command.arg("-metadata:s:0").arg(format!("title={name}"));
+    }
     match mux.streams.container {
-        Container::Matroska => command.arg("-metadata:s:0").arg(format!("ENCODER_SETTINGS={}", mux.encoder_settings)),
+        Container::Matroska | Container::WebM => {
+            command.arg("-metadata:s:0").arg(format!("ENCODER_SETTINGS={}", mux.encoder_settings))
+        }
         Container::Mp4 => command,
     }
 }
@@ -99,8 +162,14 @@ pub fn is_stale(key: &str) -> bool {
 
 fn container_options(command: Command, mux: &Mux<'_>) -> Command {
     let command = command.args(["-avoid_negative_ts", "disabled", "-max_muxing_queue_size", QUEUED_PACKETS]);
+    let command = if mux.streams.shift == 0.0 {
+        command
+    } else {
+        command.arg("-output_ts_offset").arg(format!("{:.6}", -mux.streams.shift))
+    };
     match mux.streams.container {
-        Container::Matroska => command.args(["-default_mode", "passthrough", "-f", matroska_muxer(mux.source)]),
+        Container::Matroska => command.args(["-default_mode", "passthrough", "-f", "matroska"]),
+        Container::WebM => command.args(["-default_mode", "passthrough", "-f", "webm"]),
         Container::Mp4 => {
             let time_base = mux.probe.streams.iter().find(|s| s.index == mux.streams.video).and_then(|s| s.time_base);
             let command = match time_base {
@@ -114,16 +183,10 @@ fn container_options(command: Command, mux: &Mux<'_>) -> Command {
     }
 }
 
-/// A file that is called WebM stays one.
-fn matroska_muxer(source: &Path) -> &'static str {
-    let is_webm = source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("webm"));
-    if is_webm { "webm" } else { "matroska" }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::streams::{Kept, Kind};
+    use crate::streams::Origin;
 
     fn probe() -> Probe {
         Probe::parse(
@@ -138,13 +201,23 @@ mod tests {
     }
 
     fn call(container: Container, source: &str) -> String {
-        let kept = [(0, Kind::Audio), (3, Kind::Attachment)].map(|(index, kind)| Kept { index, kind }).to_vec();
+        let kept = [(0, Kind::Audio), (3, Kind::Attachment)]
+            .map(|(index, kind)| Kept { index, kind, carry: Carry::Copy })
+            .to_vec();
         let mux = Mux {
             source: Path::new(source),
             probe: &probe(),
-            streams: &StreamPlan { container, video: 1, kept, dropped: Vec::new() },
+            streams: &StreamPlan {
+                origin: Origin::Matroska,
+                container,
+                video: 1,
+                kept,
+                dropped: Vec::new(),
+                shift: 0.0,
+            },
             video: Path::new("/work/video.ivf"),
             frame_rate: Rational { num: 24_000, den: 1_001 },
+            limit: None,
             index_first: true,
             encoder_settings: "SVT-AV1 v4.2.0 --preset 4 --crf 23",
             output: Path::new("/work/output"),
@@ -163,8 +236,76 @@ mod tests {
     }
 
     #[test]
+    fn conversions_are_asked_for_by_the_place_in_the_output_and_a_foreign_clock_is_set_to_zero() {
+        let kept = [(1, Carry::Samples("pcm_s24le")), (2, Carry::Filter("aac_adtstoasc")), (3, Carry::Cues("subrip"))]
+            .map(|(index, carry)| Kept { index, kind: Kind::Audio, carry })
+            .to_vec();
+        let streams = StreamPlan {
+            origin: Origin::MpegTs,
+            container: Container::Matroska,
+            video: 0,
+            kept,
+            dropped: Vec::new(),
+            shift: 1.4,
+        };
+        let mux = Mux {
+            source: Path::new("/library/a.m2ts"),
+            probe: &probe(),
+            streams: &streams,
+            video: Path::new("/work/video.ivf"),
+            frame_rate: Rational { num: 25, den: 1 },
+            limit: Some(20),
+            index_first: false,
+            encoder_settings: "SVT-AV1 v4.2.0 --preset 4 --crf 23",
+            output: Path::new("/work/output"),
+        };
+        insta::assert_snapshot!(ffmpeg(&mux).to_strings().join("\n"));
+    }
+
+    #[test]
+    fn covers_are_files_in_matroska_and_streams_in_mp4() {
+        let probe = Probe::parse(
+            br#"{"format": {"format_name": "any"}, "streams": [{"index": 0, "codec_type": "video"},
+            {"index": 1, "codec_type": "video", "codec_name": "png", "disposition": {"attached_pic": 1}}]}"#,
+        )
+        .unwrap();
+        let call = |container| {
+            let kept = vec![Kept { index: 1, kind: Kind::Picture, carry: Carry::Copy }];
+            let mux = Mux {
+                source: Path::new("/library/a"),
+                probe: &probe,
+                streams: &StreamPlan {
+                    origin: Origin::Mp4,
+                    container,
+                    video: 0,
+                    kept,
+                    dropped: Vec::new(),
+                    shift: 0.0,
+                },
+                video: Path::new("/work/video.ivf"),
+                frame_rate: Rational { num: 25, den: 1 },
+                limit: None,
+                index_first: false,
+                encoder_settings: "",
+                output: Path::new("/work/out"),
+            };
+            ffmpeg(&mux).to_strings().join(" ")
+        };
+        let matroska = call(Container::Matroska);
+        assert!(
+            matroska.contains(
+                "-attach file:/work/out.picture-1 -metadata:s:1 filename=cover.png -metadata:s:1 mimetype=image/png"
+            ),
+            "{matroska}"
+        );
+        assert!(!matroska.contains("-map 1:1"));
+        let mp4 = call(Container::Mp4);
+        assert!(mp4.contains("-map 1:1") && mp4.contains("-disposition:1 attached_pic") && !mp4.contains("-attach"));
+    }
+
+    #[test]
     fn a_webm_file_stays_one() {
-        assert!(call(Container::Matroska, "/library/a.WebM").contains("\n-f\nwebm\n"));
+        assert!(call(Container::WebM, "/library/a.WebM").contains("\n-f\nwebm\n"));
     }
 
     #[test]

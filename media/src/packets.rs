@@ -10,21 +10,22 @@ use sha2::{Digest, Sha256};
 use crate::command::Command;
 use crate::probe::Probe;
 use crate::rational::{FrameTimes, Rational};
+use crate::streams::{Origin, Reading, StreamPlan};
 
 /// Subtitles that are decoded; those that are pictures are proved by their hashes alone.
 const TEXT_SUBTITLES: &[&str] = &["ass", "mov_text", "ssa", "subrip", "webvtt"];
 
-/// The call that hashes the streams `indices` of `path` (absolute).
+/// The call that hashes `streams` of `path` (absolute), of the first `seconds` or of all.
 #[must_use]
-pub fn hash_call(path: &Path, indices: &[u32]) -> Command {
-    hashes(input(path, AtError::Stop), indices)
+pub fn hash_call(path: &Path, streams: &[(u32, Reading)], seconds: Option<u32>) -> Command {
+    hashes(input(path, AtError::Stop, seconds), streams)
 }
 
-/// The call that decodes all of `path` (absolute) and hashes the streams `indices`, in one read. Video, sound and subtitles
+/// The call that decodes all of `path` (absolute) and hashes `streams`, in one read. Video, sound and subtitles
 /// are decoded apart from each other: within one output, frames of video would wait in memory for the next subtitle.
 #[must_use]
-pub fn decode_call(path: &Path, probe: &Probe, indices: &[u32], at_error: AtError) -> Command {
-    let mut command = input(path, at_error);
+pub fn decode_call(path: &Path, probe: &Probe, streams: &[(u32, Reading)], at_error: AtError) -> Command {
+    let mut command = input(path, at_error, None);
     if let Some(video) = probe.of("video").next() {
         command = command
             .arg("-map")
@@ -38,7 +39,7 @@ pub fn decode_call(path: &Path, probe: &Probe, indices: &[u32], at_error: AtErro
     for subtitle in probe.of("subtitle").filter(|s| TEXT_SUBTITLES.contains(&s.codec_name.as_str())) {
         command = command.arg("-map").arg(format!("0:{}", subtitle.index)).args(["-c:s", "srt", "-f", "null", "-"]);
     }
-    if indices.is_empty() { command } else { hashes(command, indices) }
+    if streams.is_empty() { command } else { hashes(command, streams) }
 }
 
 /// What a call does at the first error.
@@ -50,21 +51,34 @@ pub enum AtError {
     GoOn,
 }
 
-fn input(path: &Path, at_error: AtError) -> Command {
+fn input(path: &Path, at_error: AtError, seconds: Option<u32>) -> Command {
     let command = Command::new("ffmpeg").args(["-nostdin", "-hide_banner", "-v", "error"]);
     let command = match at_error {
         AtError::Stop => command.arg("-xerror"),
         AtError::GoOn => command,
     };
-    command.args(["-copyts", "-protocol_whitelist", "file,pipe", "-i"]).file(path)
+    let command = command.args(["-copyts", "-protocol_whitelist", "file,pipe"]);
+    let command = match seconds {
+        Some(seconds) => command.arg("-t").arg(seconds.to_string()),
+        None => command,
+    };
+    command.arg("-i").file(path)
 }
 
 /// Whole lines only: two writers share the pipe, so that each packet's line is written at once.
-fn hashes(mut command: Command, indices: &[u32]) -> Command {
-    for index in indices {
+fn hashes(mut command: Command, streams: &[(u32, Reading)]) -> Command {
+    for (index, _) in streams {
         command = command.arg("-map").arg(format!("0:{index}"));
     }
-    command.args(["-c", "copy", "-flush_packets", "1", "-f", "framehash", "-hash", "sha256", "pipe:1"])
+    command = command.args(["-c", "copy"]);
+    for (position, (_, reading)) in streams.iter().enumerate() {
+        command = match reading {
+            Reading::Copy => command,
+            Reading::Filter(filter) => command.arg(format!("-bsf:{position}")).arg(*filter),
+            Reading::Encoder(encoder) => command.arg(format!("-c:{position}")).arg(*encoder),
+        };
+    }
+    command.args(["-flush_packets", "1", "-f", "framehash", "-hash", "sha256", "pipe:1"])
 }
 
 /// The packets of one stream.
@@ -80,6 +94,11 @@ pub struct StreamPackets {
     pub pts: Vec<Option<i64>>,
     /// The latest end of a packet in ticks.
     pub end: Option<i64>,
+    /// How long each packet is shown in ticks, of subtitles alone.
+    pub durations: Vec<i64>,
+    /// SHA-256 of what the first packet has beside its content. A filter that makes the decoder's configuration from the
+    /// packets puts it there.
+    pub first_side_data: Vec<String>,
 }
 
 impl StreamPackets {
@@ -105,7 +124,7 @@ impl StreamPackets {
 
 /// What the call of this module wrote.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reading {
+pub struct Measured {
     /// Streams in the order in which they were asked for.
     pub streams: Vec<StreamPackets>,
     /// Times of the decoded video frames, in the order of decoding.
@@ -120,6 +139,7 @@ pub struct UnreadableLine(pub String);
 /// Takes the lines of a call one by one.
 #[derive(Debug, Default)]
 pub struct Reader {
+    ignores_side_data: bool,
     streams: Vec<Open>,
     frames: Vec<i64>,
     frame_time_base: Option<Rational>,
@@ -133,9 +153,17 @@ struct Open {
     hash: Sha256,
     pts: Vec<Option<i64>>,
     end: Option<i64>,
+    durations: Vec<i64>,
+    first_side_data: Vec<String>,
 }
 
 impl Reader {
+    /// For files of `plan`: what stands beside the packets of an MPEG stream is about its transport.
+    #[must_use]
+    pub fn new(plan: &StreamPlan) -> Self {
+        Self { ignores_side_data: matches!(plan.origin, Origin::MpegTs | Origin::MpegPs), ..Self::default() }
+    }
+
     /// Takes one line.
     ///
     /// # Errors
@@ -153,7 +181,7 @@ impl Reader {
 
     /// What was read.
     #[must_use]
-    pub fn finish(self) -> Reading {
+    pub fn finish(self) -> Measured {
         let none = Rational { num: 1, den: 1 };
         let close = |open: Open| StreamPackets {
             time_base: open.time_base.unwrap_or(none),
@@ -161,8 +189,10 @@ impl Reader {
             digest: hex::encode(open.hash.finalize()),
             pts: open.pts,
             end: open.end,
+            durations: open.durations,
+            first_side_data: open.first_side_data,
         };
-        Reading {
+        Measured {
             streams: self.streams.into_iter().map(close).collect(),
             frames: FrameTimes { time_base: self.frame_time_base.unwrap_or(none), pts: self.frames },
         }
@@ -199,10 +229,15 @@ impl Reader {
         let duration = number(fields.next()?)?.unwrap_or(0);
         let hash = fields.nth(1)?;
         let side_data = fields.next();
+        let counts = !self.ignores_side_data;
         let open = self.stream(stream)?;
         open.hash.update(hash);
-        if let Some(side_data) = side_data.filter(|_| open.is_subtitle) {
-            open.hash.update(side_data);
+        if open.is_subtitle {
+            open.hash.update(side_data.filter(|_| counts).unwrap_or_default());
+            open.durations.push(duration);
+        }
+        if open.pts.is_empty() {
+            open.first_side_data = side_data.map(side_data_hashes).unwrap_or_default();
         }
         open.end = open.end.max(pts.map(|pts| pts.saturating_add(duration)));
         open.pts.push(pts);
@@ -220,6 +255,11 @@ impl Reader {
     }
 }
 
+/// The hashes in `S=number, size, hash, size, hash…`.
+fn side_data_hashes(text: &str) -> Vec<String> {
+    text.split(',').skip(2).step_by(2).map(|hash| hash.trim().to_owned()).collect()
+}
+
 /// A number of ticks, or none where there is no time; anything else is not understood.
 fn number(text: &str) -> Option<Option<i64>> {
     if text == "NOPTS" {
@@ -233,7 +273,7 @@ fn number(text: &str) -> Option<Option<i64>> {
 mod tests {
     use super::*;
 
-    fn read(lines: &[&str]) -> Reading {
+    fn read(lines: &[&str]) -> Measured {
         let mut reader = Reader::default();
         lines.iter().for_each(|line| reader.line(line).unwrap());
         reader.finish()
@@ -294,7 +334,14 @@ mod tests {
         )
         .unwrap();
         insta::assert_snapshot!(
-            decode_call(Path::new("/work/out.mkv"), &probe, &[1, 2, 3], AtError::Stop).to_strings().join("\n")
+            decode_call(
+                Path::new("/work/out.mkv"),
+                &probe,
+                &[1, 2, 3].map(|index| (index, Reading::Copy)),
+                AtError::Stop
+            )
+            .to_strings()
+            .join("\n")
         );
     }
 }

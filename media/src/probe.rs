@@ -76,6 +76,9 @@ pub struct Format {
     /// Global tags, keys in lower case.
     #[serde(deserialize_with = "tags")]
     pub tags: BTreeMap<String, String>,
+    /// All chapters of a Matroska file as MKVToolNix writes them ([`crate::matroska`]).
+    #[serde(skip)]
+    pub chapter_document: Option<String>,
 }
 
 /// One stream.
@@ -144,6 +147,11 @@ pub struct Stream {
     /// Samples a second.
     #[serde(deserialize_with = "number")]
     pub sample_rate: Option<u32>,
+    /// Format of decoded samples, such as `s32`.
+    pub sample_fmt: Option<String>,
+    /// Bits of a sample that count.
+    #[serde(deserialize_with = "number")]
+    pub bits_per_raw_sample: Option<u32>,
     /// Number of channels.
     pub channels: Option<u32>,
     /// Layout of channels, such as `5.1(side)`.
@@ -154,6 +162,12 @@ pub struct Stream {
     /// Tags, keys in lower case.
     #[serde(deserialize_with = "tags")]
     pub tags: BTreeMap<String, String>,
+    /// The language as BCP-47 tag, of a track in a Matroska file ([`crate::matroska`]).
+    #[serde(skip)]
+    pub language_tag: Option<String>,
+    /// Whether a track of a Matroska file is switched off ([`crate::matroska`]).
+    #[serde(skip)]
+    pub disabled: bool,
     /// Kinds of side data, such as `DOVI configuration record` or `Display Matrix`.
     #[serde(rename = "side_data_list", deserialize_with = "side_data")]
     pub side_data: Vec<String>,
@@ -164,6 +178,12 @@ impl Stream {
     #[must_use]
     pub fn is(&self, disposition: &str) -> bool {
         self.disposition.iter().any(|d| d == disposition)
+    }
+
+    /// The name of the track. MP4 has it under another key.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        self.tags.get("title").or_else(|| self.tags.get("name")).map(String::as_str).filter(|name| !name.is_empty())
     }
 
     /// The language tag as the container has it.

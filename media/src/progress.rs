@@ -157,12 +157,15 @@ mod tests {
             {"index":1,"codec_type":"audio","tags":{"NUMBER_OF_BYTES-eng":"700"}},{"index":2,"codec_type":"audio","bit_rate":"800"},
             {"index":3,"codec_type":"audio","bit_rate":"800000"},{"index":4,"codec_type":"subtitle"}]}"#;
         let probe = Probe::parse(json.as_bytes()).unwrap();
-        let kept = |index| crate::streams::Kept { index, kind: crate::streams::Kind::Audio };
+        let (kind, carry) = (crate::streams::Kind::Audio, crate::streams::Carry::Copy);
+        let kept = |index| crate::streams::Kept { index, kind, carry };
         let streams = StreamPlan {
+            origin: crate::streams::Origin::Matroska,
             container: crate::streams::Container::Matroska,
             video: 0,
             kept: vec![kept(1), kept(2), kept(4)],
             dropped: vec![],
+            shift: 0.0,
         };
         assert_eq!(copied_bytes(&probe, &streams), 1_700);
     }

@@ -3,7 +3,7 @@
 //!
 //! Must never: read a clock or a file; times and bytes are handed in.
 
-use av1_crds::settings::{Profile, Settings, Tier};
+use av1_crds::settings::{ContainerChange, Profile, Settings, Tier};
 use av1_crds::wire::{EncodeVerdict, FileIdentity, JobId, LibraryId, Wanted};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -213,6 +213,10 @@ pub fn settings_digest(settings: &Settings) -> String {
         /// Named only where it is off, so that what was decided before there was such a setting still stands.
         #[serde(skip_serializing_if = "Option::is_none")]
         stop_early: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        keep_attached_pictures: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        container_change: Option<ContainerChange>,
     }
     let Settings {
         profile,
@@ -225,6 +229,8 @@ pub fn settings_digest(settings: &Settings) -> String {
         stop_early,
         replacement_mode: _,
         originals: _,
+        keep_attached_pictures,
+        container_change,
         trash_retention_seconds: _,
         modified_time: _,
         why_sidecars: _,
@@ -239,6 +245,8 @@ pub fn settings_digest(settings: &Settings) -> String {
         duration_tolerance_millis: *duration_tolerance_millis,
         max_percent: *max_percent,
         stop_early: (!stop_early).then_some(false),
+        keep_attached_pictures: keep_attached_pictures.then_some(true),
+        container_change: Some(*container_change).filter(|change| *change != ContainerChange::default()),
     };
     // Serialising plain values into memory cannot fail; an empty text would only make settings look alike.
     hex::encode(Sha256::digest(serde_json::to_vec(&deciding).unwrap_or_default()))
@@ -309,6 +317,8 @@ mod tests {
         assert_ne!(settings_digest(&Settings { crf: Some(30), ..settings() }), base);
         assert_ne!(settings_digest(&Settings { max_percent: 80, ..settings() }), base);
         assert_ne!(settings_digest(&Settings { stop_early: false, ..settings() }), base);
+        assert_ne!(settings_digest(&Settings { keep_attached_pictures: true, ..settings() }), base);
+        assert_ne!(settings_digest(&Settings { container_change: ContainerChange::Allow, ..settings() }), base);
         assert_eq!(settings_digest(&Settings { trash_retention_seconds: 1, ..settings() }), base);
     }
 

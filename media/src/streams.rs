@@ -1,20 +1,24 @@
-//! Which streams of a source are kept, and whether they can be carried unchanged into an AV1 file of the same container.
+//! Which streams of a source are kept, and how they are carried into an AV1 file.
 //!
 //! Pure. Must never let a stream go without either a word in [`StreamPlan::dropped`] or a [`Refusal`].
 
-use av1_crds::{reasons, settings::Settings};
+mod container;
+mod table;
+
+use av1_crds::{paths, reasons, settings::Settings};
+
+pub use container::{CHANGED_EXTENSION, Container, Origin};
+pub use table::{Carry, Reading};
 
 use crate::language;
 use crate::probe::{Probe, Stream};
 
-/// The container of source and output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Container {
-    /// Matroska.
-    Matroska,
-    /// MP4.
-    Mp4,
-}
+/// Most streams of a file; each is an argument of several calls, and Matroska's players count tracks in one byte.
+const MOST_STREAMS: usize = 1_000;
+/// Kinds of subtitles that are pages of data rather than words.
+const DATA_SUBTITLES: &[&str] = &["dvb_teletext"];
+/// Kinds of subtitle tracks that are closed captions.
+const CAPTION_TRACKS: &[&str] = &["eia_608"];
 
 /// What a kept stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +29,17 @@ pub enum Kind {
     Subtitle,
     /// A font or another file in a Matroska file.
     Attachment,
+    /// A cover.
+    Picture,
 }
 
 impl Kind {
+    /// Whether it is a track, of those that play along with the video.
+    #[must_use]
+    pub fn is_track(self) -> bool {
+        matches!(self, Self::Audio | Self::Subtitle)
+    }
+
     /// ffprobe's name for it.
     #[must_use]
     pub fn codec_type(self) -> &'static str {
@@ -35,30 +47,56 @@ impl Kind {
             Self::Audio => "audio",
             Self::Subtitle => "subtitle",
             Self::Attachment => "attachment",
+            Self::Picture => "video",
         }
     }
 }
 
-/// A stream that is copied.
+/// A stream that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
     /// Its index in the source.
     pub index: u32,
     /// What it is.
     pub kind: Kind,
+    /// How it gets into the output.
+    pub carry: Carry,
 }
 
 /// Which streams an output has: the main video first, then `kept` in this order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StreamPlan {
-    /// Container of source and output.
+    /// Container of the source.
+    pub origin: Origin,
+    /// Container of the output.
     pub container: Container,
     /// Index of the main video in the source.
     pub video: u32,
-    /// Audio and subtitles in the source's order, then attachments in the source's order.
+    /// Audio and subtitles in the source's order, then attachments, then pictures, both in the source's order too.
     pub kept: Vec<Kept>,
     /// What is left out, each in words.
     pub dropped: Vec<String>,
+    /// Seconds by which every time of the output is earlier than the source's: the clock of an MPEG stream starts anywhere, the
+    /// output's at zero.
+    pub shift: f64,
+}
+
+impl StreamPlan {
+    /// How streams of `codec` are read in source and output to be compared.
+    #[must_use]
+    pub fn reading(&self, codec: &str) -> Reading {
+        table::reading(self.kept.iter().map(|kept| &kept.carry), codec)
+    }
+
+    /// Path of the output below the library's root, when it is not `path`, the source's.
+    #[must_use]
+    pub fn target(&self, path: &str) -> Option<String> {
+        let stays = matches!(
+            (self.origin, self.container),
+            (Origin::Matroska, Container::Matroska) | (Origin::WebM, Container::WebM) | (Origin::Mp4, Container::Mp4)
+        );
+        if stays { None } else { paths::in_other_container(path, CHANGED_EXTENSION) }
+    }
 }
 
 /// Why a file is left alone.
@@ -76,120 +114,98 @@ impl Refusal {
     }
 }
 
-/// What is copied, packet by packet, into the same container. Anything that is not here is refused.
-const COPIED: &[(Container, Kind, &[&str])] = &[
-    (
-        Container::Matroska,
-        Kind::Audio,
-        &[
-            "aac",
-            "ac3",
-            "alac",
-            "dts",
-            "eac3",
-            "flac",
-            "mlp",
-            "mp2",
-            "mp3",
-            "opus",
-            "pcm_f32le",
-            "pcm_f64le",
-            "pcm_s16be",
-            "pcm_s16le",
-            "pcm_s24be",
-            "pcm_s24le",
-            "pcm_s32be",
-            "pcm_s32le",
-            "pcm_u8",
-            "truehd",
-            "vorbis",
-        ],
-    ),
-    (Container::Matroska, Kind::Subtitle, &["ass", "dvd_subtitle", "hdmv_pgs_subtitle", "ssa", "subrip", "webvtt"]),
-    (Container::Mp4, Kind::Audio, &["aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"]),
-    (Container::Mp4, Kind::Subtitle, &["mov_text"]),
-];
-
-/// Brands of files that ffprobe calls MP4 but that are of another format, with its name.
-const OTHER_BRANDS: &[(&str, &str)] = &[("qt", "QuickTime"), ("3g", "3GPP")];
-
-/// Decides which streams of `probe` are kept under `settings`.
+/// Decides which streams of the file at `path`, of which ffprobe says `probe`, are kept under `settings`.
 ///
 /// # Errors
 /// [`Refusal`] when a stream can neither be carried unchanged nor left out by the user's wish.
-pub fn plan_streams(probe: &Probe, settings: &Settings) -> Result<StreamPlan, Refusal> {
-    let container = container(probe)?;
+pub fn plan_streams(path: &str, probe: &Probe, settings: &Settings) -> Result<StreamPlan, Refusal> {
+    let (origin, container) = container::containers(path, probe, settings)?;
     let video = probe.main_video().ok_or_else(|| Refusal::new(reasons::NO_VIDEO, "no video stream but pictures"))?;
+    if probe.streams.len() > MOST_STREAMS {
+        return Err(unsupported(format!("{} streams; at most {MOST_STREAMS} are handled", probe.streams.len())));
+    }
     let unwanted: Vec<String> = settings.drop_languages.iter().map(|tag| language::primary(tag)).collect();
-    let mut plan = StreamPlan { container, video: video.index, kept: Vec::new(), dropped: Vec::new() };
-    let mut attachments = Vec::new();
+    let mut kept = Vec::new();
+    let mut dropped = Vec::new();
+    let (mut files, mut pictures) = (Vec::new(), Vec::new());
     for stream in probe.streams.iter().filter(|stream| stream.index != video.index) {
         match stream.codec_type.as_str() {
-            "video" => plan.dropped.push(dropped_picture(stream)?),
-            "audio" | "subtitle" if is_unwanted(stream, &unwanted) => {
-                plan.dropped.push(format!("{}: its language is in dropLanguages", describe(stream)))
+            "video" if is_picture(stream)? && !settings.keep_attached_pictures => {
+                dropped.push(format!("{}: attached pictures are not kept", describe(stream)));
             }
-            "audio" => plan.kept.push(copied(container, Kind::Audio, stream)?),
-            "subtitle" => plan.kept.push(copied(container, Kind::Subtitle, stream)?),
-            "attachment" => attachments.push(attachment(container, stream)?),
-            "data" if is_chapter_track(container, probe, stream) => {}
+            "video" => pictures.push(picture(container, stream)?),
+            "audio" | "subtitle" if is_unwanted(stream, &unwanted) => {
+                dropped.push(format!("{}: its language is in dropLanguages", describe(stream)));
+            }
+            "audio" => kept.push(carried(origin, container, Kind::Audio, stream)?),
+            "subtitle" => kept.push(carried(origin, container, Kind::Subtitle, stream)?),
+            "attachment" => files.push(attachment(container, stream)?),
+            "data" if is_chapter_track(origin, probe, stream) => {}
             "data" => {
                 return Err(Refusal::new(reasons::DATA_STREAMS, format!("{} would be lost", describe(stream))));
             }
-            _ => {
-                return Err(Refusal::new(
-                    reasons::UNSUPPORTED_STREAM,
-                    format!("{} is of an unknown kind", describe(stream)),
-                ));
-            }
+            _ => return Err(unsupported(format!("{} is of an unknown kind", describe(stream)))),
         }
     }
     keeps_original_language(probe, &unwanted, settings)?;
-    plan.kept.extend(attachments);
-    Ok(plan)
-}
-
-fn container(probe: &Probe) -> Result<Container, Refusal> {
-    let other = |name: &str| {
-        Refusal::new(reasons::CONTAINER_CHANGE, format!("the container is {name}; only Matroska and MP4 are handled"))
+    kept.extend(files.into_iter().chain(pictures));
+    let shift = match origin {
+        Origin::MpegTs | Origin::MpegPs => probe.format.start_time.unwrap_or_default(),
+        _ => 0.0,
     };
-    if probe.is_matroska() {
-        return Ok(Container::Matroska);
-    }
-    if !probe.is_mp4() {
-        return Err(other(&probe.format.format_name));
-    }
-    let brand = probe.format.tags.get("major_brand").map_or("", |brand| brand.trim());
-    match OTHER_BRANDS.iter().find(|(prefix, _)| brand.starts_with(prefix)) {
-        Some((_, name)) => Err(other(name)),
-        None if brand.is_empty() => Err(other("QuickTime")),
-        None => Ok(Container::Mp4),
-    }
+    Ok(StreamPlan { origin, container, video: video.index, kept, dropped, shift })
 }
 
-/// The words for a picture that is left out.
-fn dropped_picture(stream: &Stream) -> Result<String, Refusal> {
+fn unsupported(message: String) -> Refusal {
+    Refusal::new(reasons::UNSUPPORTED_STREAM, message)
+}
+
+/// Whether a video stream beside the main one is a picture; a second film is refused.
+fn is_picture(stream: &Stream) -> Result<bool, Refusal> {
     if stream.is("attached_pic") || stream.is("still_image") {
-        Ok(format!("{}: attached pictures are not kept", describe(stream)))
+        Ok(true)
     } else {
         Err(Refusal::new(reasons::SEVERAL_VIDEO_STREAMS, format!("{} is a second video stream", describe(stream))))
     }
 }
 
-fn copied(container: Container, kind: Kind, stream: &Stream) -> Result<Kept, Refusal> {
-    if stream.codec_tag_string.starts_with("enc") {
+/// A cover is carried; pictures with a time of their own, such as those of chapters, are not.
+fn picture(container: Container, stream: &Stream) -> Result<Kept, Refusal> {
+    let known = container != Container::WebM && picture_type(&stream.codec_name).is_some();
+    if !known || !stream.is("attached_pic") || stream.is("timed_thumbnails") {
+        return Err(unsupported(format!(
+            "{} is a picture that is not known to be carried unchanged",
+            describe(stream)
+        )));
+    }
+    Ok(Kept { index: stream.index, kind: Kind::Picture, carry: Carry::Copy })
+}
+
+/// Extension and type of a cover's file.
+#[must_use]
+pub fn picture_type(codec: &str) -> Option<(&'static str, &'static str)> {
+    match codec {
+        "mjpeg" => Some(("jpg", "image/jpeg")),
+        "png" => Some(("png", "image/png")),
+        _ => None,
+    }
+}
+
+fn carried(origin: Origin, container: Container, kind: Kind, stream: &Stream) -> Result<Kept, Refusal> {
+    if stream.codec_tag_string.starts_with("enc") || stream.side_data.iter().any(|kind| kind.starts_with("Encryption"))
+    {
         return Err(Refusal::new(reasons::CANNOT_DECODE, format!("{} is encrypted", describe(stream))));
     }
-    let known = COPIED
-        .iter()
-        .any(|(c, k, codecs)| *c == container && *k == kind && codecs.contains(&stream.codec_name.as_str()));
-    if known {
-        Ok(Kept { index: stream.index, kind })
-    } else {
-        Err(Refusal::new(
-            reasons::UNSUPPORTED_STREAM,
-            format!("{} is not known to be carried unchanged", describe(stream)),
-        ))
+    let codec = stream.codec_name.as_str();
+    match table::carry(origin, container, kind, stream) {
+        Some(carry) => Ok(Kept { index: stream.index, kind, carry }),
+        None if DATA_SUBTITLES.contains(&codec) => {
+            Err(Refusal::new(reasons::DATA_STREAMS, format!("{} would be lost", describe(stream))))
+        }
+        None if CAPTION_TRACKS.contains(&codec) => {
+            Err(Refusal::new(reasons::CLOSED_CAPTIONS, format!("{} would be lost", describe(stream))))
+        }
+        None => Err(unsupported(format!("{} is not known to be carried unchanged", describe(stream)))),
     }
 }
 
@@ -197,19 +213,16 @@ fn copied(container: Container, kind: Kind, stream: &Stream) -> Result<Kept, Ref
 fn attachment(container: Container, stream: &Stream) -> Result<Kept, Refusal> {
     let named = ["filename", "mimetype"].iter().all(|key| stream.tags.get(*key).is_some_and(|value| !value.is_empty()));
     if container == Container::Matroska && named {
-        Ok(Kept { index: stream.index, kind: Kind::Attachment })
+        Ok(Kept { index: stream.index, kind: Kind::Attachment, carry: Carry::Copy })
     } else {
-        Err(Refusal::new(
-            reasons::UNSUPPORTED_STREAM,
-            format!("{} is not known to be carried unchanged", describe(stream)),
-        ))
+        Err(unsupported(format!("{} is not known to be carried unchanged", describe(stream))))
     }
 }
 
 /// Whether the stream holds nothing but the names of an MP4's chapters, which are written anew from the chapters: ffprobe
 /// shows a text track as data only when the file refers to it as its list of chapters.
-fn is_chapter_track(container: Container, probe: &Probe, stream: &Stream) -> bool {
-    container == Container::Mp4
+fn is_chapter_track(origin: Origin, probe: &Probe, stream: &Stream) -> bool {
+    matches!(origin, Origin::Mp4 | Origin::QuickTime)
         && !probe.chapters.is_empty()
         && stream.codec_name == "bin_data"
         && matches!(stream.codec_tag_string.as_str(), "text" | "tx3g")
@@ -243,7 +256,8 @@ pub fn describe(stream: &Stream) -> String {
     let kind = if stream.codec_type.is_empty() { "stream" } else { &stream.codec_type };
     let codec =
         if stream.codec_name.is_empty() { stream.codec_tag_string.as_str() } else { stream.codec_name.as_str() };
-    let title = stream.tags.get("title").or_else(|| stream.tags.get("filename")).map(|title| format!("\"{title}\""));
+    let title =
+        stream.title().or_else(|| stream.tags.get("filename").map(String::as_str)).map(|title| format!("\"{title}\""));
     let details: Vec<&str> = stream
         .language()
         .into_iter()

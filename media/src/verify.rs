@@ -8,9 +8,9 @@ mod tracks;
 use av1_crds::wire::Check;
 
 use crate::packets::StreamPackets;
-use crate::probe::Probe;
+use crate::probe::{Probe, Stream};
 use crate::rational::{FrameTimes, Rational};
-use crate::streams::StreamPlan;
+use crate::streams::{Reading, StreamPlan};
 
 macro_rules! checks {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal;)+) => {
@@ -47,23 +47,25 @@ checks! {
     TRACK_COUNT = "TrackCount";
     /// Tracks stand in the source's order.
     TRACK_ORDER = "TrackOrder";
-    /// Languages of video, audio and subtitles.
+    /// Languages of video, audio and subtitles; of Matroska by their full tags.
     TRACK_LANGUAGES = "TrackLanguages";
     /// Names of video, audio and subtitles.
     TRACK_TITLES = "TrackTitles";
     /// Dispositions of video, audio and subtitles.
     TRACK_DISPOSITIONS = "TrackDispositions";
-    /// Audio and subtitles are the same bytes, by SHA-256 of every packet.
+    /// All other tags of audio and subtitles, and those of the video that are not about its old bit stream.
+    TRACK_TAGS = "TrackTags";
+    /// Audio and subtitles are the same bytes, by SHA-256 of every packet; of what was converted, the same samples and words.
     TRACK_DATA = "TrackData";
-    /// The decoders of audio and subtitles are configured by the same bytes.
+    /// The decoders of audio and subtitles are configured by the same bytes; of what was converted, the same rate and channels.
     TRACK_CONFIGURATION = "TrackConfiguration";
-    /// Distances between the packets of each track, to 2 ms.
+    /// Distances between the packets of each track, and how long subtitles are shown, to 2 ms.
     TRACK_TIMES = "TrackTimes";
     /// Start of each track against the video, to 2 ms.
     TRACK_STARTS = "TrackStarts";
-    /// Number, times (to 2 ms) and titles of chapters.
+    /// Number, times (to 2 ms) and titles of chapters; of Matroska all that describes them.
     CHAPTERS = "Chapters";
-    /// Names, types and bytes of attachments.
+    /// Names, types and bytes of attachments and covers.
     ATTACHMENTS = "Attachments";
     /// The file's own tags are kept.
     GLOBAL_TAGS = "GlobalTags";
@@ -121,15 +123,26 @@ pub struct Output<'a> {
     pub decode_errors: &'a str,
 }
 
-/// Indices of the streams of an output that can be copies: all audio, subtitles and attachments.
+/// The check that the streams can be carried, made before the encode.
+pub const REHEARSAL: (&str, &str) =
+    ("Rehearsal", "The first seconds of all kept streams were muxed with a stub of the video and read back.");
+
+/// The streams of an output that can be copies (all audio, subtitles, attachments and covers), and how they are read.
 #[must_use]
-pub fn copied_streams(probe: &Probe) -> Vec<u32> {
-    probe
-        .streams
-        .iter()
-        .filter(|s| matches!(s.codec_type.as_str(), "audio" | "subtitle" | "attachment"))
-        .map(|s| s.index)
-        .collect()
+pub fn copied_streams(probe: &Probe, plan: &StreamPlan) -> Vec<(u32, Reading)> {
+    let is_copy = |s: &&Stream| match s.codec_type.as_str() {
+        "audio" | "subtitle" | "attachment" => true,
+        "video" => s.is("attached_pic"),
+        _ => false,
+    };
+    probe.streams.iter().filter(is_copy).map(|s| (s.index, plan.reading(&s.codec_name))).collect()
+}
+
+/// The streams of a source that are kept, in the plan's order, and how they are read.
+#[must_use]
+pub fn kept_streams(probe: &Probe, plan: &StreamPlan) -> Vec<(u32, Reading)> {
+    let codec = |index: u32| probe.streams.iter().find(|s| s.index == index).map_or("", |s| s.codec_name.as_str());
+    plan.kept.iter().map(|kept| (kept.index, plan.reading(codec(kept.index)))).collect()
 }
 
 /// The only row of an output that can't be read.
@@ -163,22 +176,56 @@ pub fn judge(
         rules::colour(stream, video),
         rules::decodes(output),
         rules::frame_count(source.frames, output.frames),
-        rules::frame_times(source.frames, output.frames, video.frame_rate),
+        rules::frame_times(source, output.frames, video.frame_rate),
         rules::file_duration(source, output, tolerance),
         tracks.durations(tolerance),
+    ]
+    .into_iter()
+    .chain(judge_streams(source, output, &tracks))
+    .collect()
+}
+
+/// The rows about all that is not video.
+fn judge_streams(source: &Source<'_>, output: &Output<'_>, tracks: &tracks::Tracks<'_>) -> [Check; 13] {
+    [
         tracks.count(),
         tracks.order(),
         tracks.languages(),
         tracks.titles(),
         tracks.dispositions(),
+        tracks.tags(source.streams.container),
         tracks.data(),
         tracks.configuration(),
         tracks.times(),
         tracks.starts(),
-        rules::chapters(source.probe, output.probe),
+        rules::chapters(source, output.probe),
         rules::attachments(source, output),
         rules::global_tags(source, output.probe),
     ]
+}
+
+/// The row of a rehearsal of the first `seconds`, which passes when everything came out as it went in. The frames of both sides
+/// are those of the stub.
+#[must_use]
+pub fn judge_rehearsal(source: &Source<'_>, output: &Output<'_>, seconds: u32) -> Check {
+    let tracks = tracks::Tracks::pair(source, output);
+    let failed: Vec<String> = judge_streams(source, output, &tracks)
+        .iter()
+        .filter(|check| !check.passed)
+        .map(|check| format!("{}: {} instead of {}", check.name, check.measured, check.expected))
+        .collect();
+    let all = format!("{} streams of the first {seconds} s come out as they go in", source.streams.kept.len());
+    if failed.is_empty() {
+        row(REHEARSAL.0, true, all.clone(), all)
+    } else {
+        row(REHEARSAL.0, false, all, failed.join("; "))
+    }
+}
+
+/// The row of a rehearsal in which the tools gave up with these words.
+#[must_use]
+pub fn failed_rehearsal(words: &str) -> Check {
+    row(REHEARSAL.0, false, "the kept streams are muxed and read back", words)
 }
 
 /// Most characters of one field of a row.

@@ -116,6 +116,9 @@ pub struct EncodePlan {
     pub chunks: u32,
     /// Tracks that are left out, each in words.
     pub dropped: Vec<String>,
+    /// Path below the library's root that the output is to have, when its container and so its name changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
 }
 
 /// One check of the output.
@@ -154,6 +157,8 @@ pub enum Stage {
     /// Looks at the source and decides.
     #[default]
     Probing,
+    /// Muxes the first seconds of all kept streams with a stub of the video, to see whether they can be carried.
+    Rehearsing,
     /// Decodes the source once, to count frames and take their times.
     Analysing,
     /// Finds scenes.
@@ -174,6 +179,7 @@ impl Stage {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Probing => "Probing",
+            Self::Rehearsing => "Rehearsing",
             Self::Analysing => "Analysing",
             Self::SplittingScenes => "SplittingScenes",
             Self::Encoding => "Encoding",

@@ -27,7 +27,7 @@ use super::verify::{VerifyError, VerifyInput, verify};
 impl Run<'_> {
     /// Muxes, verifies, judges the size, and hashes.
     pub(super) fn finish(&mut self, source: &Source, decoded: &Decoded) -> Result<(), Ended> {
-        let name = format!("{OUTPUT_STEM}.{}", extension(&self.task.path, source.streams.container));
+        let name = format!("{OUTPUT_STEM}.{}", extension(&self.output_path(source), source.streams.container));
         let output = self.files.work.join(&name);
         self.stage(Stage::Muxing);
         self.mux(source, decoded, &output)?;
@@ -49,8 +49,13 @@ impl Run<'_> {
             });
         }
         let sha256 = hash(&output).map_err(io)?;
-        self.output = Some(OutputFile { name, size, sha256, target: None });
+        self.output = Some(OutputFile { name, size, sha256, target: source.streams.target(&self.task.path) });
         Ok(())
+    }
+
+    /// Path below the library's root that the output is to have.
+    pub(super) fn output_path(&self, source: &Source) -> String {
+        source.streams.target(&self.task.path).unwrap_or_else(|| self.task.path.clone())
     }
 
     fn mux(&mut self, source: &Source, decoded: &Decoded, output: &Path) -> Result<(), Ended> {
@@ -69,6 +74,7 @@ impl Run<'_> {
             streams: &source.streams,
             video: &self.files.video,
             frame_rate: decoded.rate,
+            limit: None,
             encoder_settings: &settings,
             output,
         };
@@ -76,7 +82,7 @@ impl Run<'_> {
             MuxError::Tool(tool) => Ended::tool("putting video and kept streams together", &self.files.work, tool),
             MuxError::Source(source) => Ended::io("reading the source for its layout", &self.files.work, source),
             MuxError::Output(source) => {
-                Ended::io("setting which tracks of the output are enabled", &self.files.work, source)
+                Ended::io("writing what describes the tracks of the output", &self.files.work, source)
             }
         })?;
         self.commands.insert("mux".to_owned(), command.to_strings());
@@ -94,10 +100,11 @@ impl Run<'_> {
             settings: &self.task.settings,
             video: &video,
         };
-        self.checks = verify(&input).map_err(|error| match &error {
+        let checks = verify(&input).map_err(|error| match &error {
             VerifyError::Tool { source, .. } => Ended::tool("verifying the output", &self.files.work, source),
             other => Ended::retry(reasons::ENCODE_FAILED, other.to_string()),
         })?;
+        self.checks.extend(checks);
         let failed: Vec<String> = self
             .checks
             .iter()
@@ -146,12 +153,13 @@ fn expected(source: &Source, decoded: &Decoded) -> ExpectedVideo {
 }
 
 /// Extension of the output: the source's, when it is a plain one.
-fn extension(path: &str, container: Container) -> String {
+pub(super) fn extension(path: &str, container: Container) -> String {
     let own = Path::new(path).extension().and_then(|extension| extension.to_str()).map(str::to_lowercase);
     let plain =
         own.filter(|extension| extension.len() <= 8 && extension.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     let usual = match container {
         Container::Matroska => "mkv",
+        Container::WebM => "webm",
         Container::Mp4 => "mp4",
     };
     plain.unwrap_or_else(|| usual.to_owned())

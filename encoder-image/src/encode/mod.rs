@@ -11,6 +11,7 @@ mod finish;
 mod mux;
 mod outcome;
 mod page;
+mod rehearse;
 pub(crate) mod resources;
 mod source;
 mod verify;
@@ -128,6 +129,7 @@ impl<'a> Run<'a> {
         let (task, args) = (self.task, self.args);
         let source = Source::open(task, args, &mut |identity| self.identity = Some(identity.clone()))?;
         self.board.update(|p| p.media = Some(source.summary(None, 0)));
+        self.rehearse(&source)?;
         let (decoded, plan) = self.analyse(&source, resources)?;
         self.encode(&source, &decoded, &plan)?;
         self.finish(&source, &decoded)
@@ -169,7 +171,7 @@ impl<'a> Run<'a> {
         )?;
         let plan = plan(&self.task.settings, &source.probe, &source.video, decoded.rate, resources)
             .map_err(|e| Ended::Failed(RoleFailure::bad_input(reasons::INVALID_TASK, e.to_string())))?;
-        let shown = self.shown(&plan, source.streams.dropped.clone());
+        let shown = self.shown(&plan, source);
         self.board.update(|p| p.plan = Some(shown));
         let tools = ["SvtAv1EncApp", "av1an"]
             .map(|tool| (tool.to_owned(), self.versions.get(tool).cloned().unwrap_or_default()));
@@ -191,7 +193,7 @@ impl<'a> Run<'a> {
         Ok((decoded, plan))
     }
 
-    fn shown(&self, plan: &Plan, dropped: Vec<String>) -> EncodePlan {
+    fn shown(&self, plan: &Plan, source: &Source) -> EncodePlan {
         EncodePlan {
             engine: "Av1an".to_owned(),
             encoder: "SvtAv1".to_owned(),
@@ -201,7 +203,8 @@ impl<'a> Run<'a> {
             workers: plan.workers,
             threads_per_worker: plan.lp,
             chunks: 0,
-            dropped,
+            dropped: source.streams.dropped.clone(),
+            target: source.streams.target(&self.task.path),
         }
     }
 

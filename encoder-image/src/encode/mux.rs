@@ -1,15 +1,16 @@
 //! Puts the encoded video and the source's kept streams together into the output.
 //!
-//! May: read the source, write the output in the work folder. Must never: write anywhere else, or encode a stream.
+//! May: read the source, write the output in the work folder. Must never: write anywhere else.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use av1_media::command::Command;
+use av1_media::matroska::edit;
 use av1_media::mp4::{MAX_HEADER, TRACK_ENABLED, box_head, enabled_flags};
-use av1_media::mux::{Mux, ffmpeg};
+use av1_media::mux::{Mux, extract_picture, ffmpeg, picture_file, pictures};
 use av1_media::probe::Probe;
 use av1_media::rational::Rational;
 use av1_media::streams::{Container, StreamPlan};
@@ -18,6 +19,8 @@ use crate::supervise::{Limits, SuperviseError, capture};
 
 /// Copying is bound by the disk: a minute, and a second for each megabyte of the source, is far beyond any that still works.
 const BYTES_PER_SECOND: u64 = 1 << 20;
+/// For changes of headers, and for covers: both are small.
+const EDIT_WALL: Duration = Duration::from_secs(600);
 /// Bytes of stdout that are kept; the tool writes none.
 const MOST_STDOUT: usize = 64 << 10;
 /// Most boxes on the outermost level that are looked at; a file has a handful, and a fragmented one has its index first.
@@ -38,6 +41,8 @@ pub(crate) struct MuxInput<'a> {
     pub(crate) video: &'a Path,
     /// Frames a second.
     pub(crate) frame_rate: Rational,
+    /// Seconds of the source that are put in; none puts in all.
+    pub(crate) limit: Option<u32>,
     /// The encoder and its parameters, for the tag ENCODER_SETTINGS.
     pub(crate) encoder_settings: &'a str,
     /// The file to write, absolute; one that is there is overwritten.
@@ -49,7 +54,7 @@ pub(crate) struct MuxInput<'a> {
 pub(crate) enum MuxError {
     #[error("reading the source for its layout: {0}")]
     Source(#[source] io::Error),
-    #[error("setting which tracks of the output are enabled: {0}")]
+    #[error("writing what describes the tracks of the output: {0}")]
     Output(#[source] io::Error),
     #[error("putting video and kept streams together: {0}")]
     Tool(#[from] SuperviseError),
@@ -62,7 +67,7 @@ pub(crate) enum MuxError {
 pub(crate) fn mux(input: &MuxInput<'_>) -> Result<Command, MuxError> {
     let index_first = match input.streams.container {
         Container::Mp4 => has_index_first(input.source).map_err(MuxError::Source)?,
-        Container::Matroska => false,
+        Container::Matroska | Container::WebM => false,
     };
     let command = ffmpeg(&Mux {
         source: input.source,
@@ -70,16 +75,46 @@ pub(crate) fn mux(input: &MuxInput<'_>) -> Result<Command, MuxError> {
         streams: input.streams,
         video: input.video,
         frame_rate: input.frame_rate,
+        limit: input.limit,
         index_first,
         encoder_settings: input.encoder_settings,
         output: input.output,
     });
+    let pictures: Vec<(u32, PathBuf)> = pictures(input.probe, input.streams)
+        .map(|(_, stream)| (stream.index, picture_file(input.output, stream.index)))
+        .collect();
+    for (index, file) in &pictures {
+        capture(&extract_picture(input.source, *index, file), &Limits { wall: EDIT_WALL, stdout: MOST_STDOUT })?;
+    }
     let wall = Duration::from_secs(60 + input.probe.format.size.unwrap_or_default() / BYTES_PER_SECOND);
-    capture(&command, &Limits { wall, stdout: MOST_STDOUT })?;
+    let ran = capture(&command, &Limits { wall, stdout: MOST_STDOUT });
+    for (_, file) in &pictures {
+        std::fs::remove_file(file).map_err(MuxError::Output)?;
+    }
+    ran?;
+    if input.streams.container.is_matroska() {
+        describe(input)?;
+    }
     if input.streams.container == Container::Mp4 {
         disable_tracks(input.output, &enabled(input)).map_err(MuxError::Output)?;
     }
     Ok(command)
+}
+
+/// Gives the output what ffmpeg can't write: full languages, chapters with all that describes them.
+fn describe(input: &MuxInput<'_>) -> Result<(), MuxError> {
+    let mut document = input.output.as_os_str().to_owned();
+    document.push(".chapters.xml");
+    let document = Path::new(&document);
+    let Some(command) = edit(input.output, input.probe, input.streams, document) else {
+        return Ok(());
+    };
+    let chapters = input.probe.format.chapter_document.as_deref().unwrap_or_default();
+    std::fs::write(document, chapters).map_err(MuxError::Output)?;
+    let ran = capture(&command, &Limits { wall: EDIT_WALL, stdout: MOST_STDOUT });
+    std::fs::remove_file(document).map_err(MuxError::Output)?;
+    ran?;
+    Ok(())
 }
 
 /// Whether each track of the output is enabled in the source, which ffprobe tells as the default disposition.

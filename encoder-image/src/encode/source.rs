@@ -13,6 +13,7 @@ use av1_media::rational::Rational;
 use av1_media::streams::{StreamPlan, plan_streams};
 
 use super::outcome::Ended;
+use super::verify::details;
 use crate::beneath::Root;
 use crate::facts::{self, Known};
 use crate::role::PodArgs;
@@ -83,9 +84,22 @@ impl Source {
             .main_video()
             .cloned()
             .ok_or_else(|| Ended::skipped(reasons::NO_VIDEO, "no video stream but pictures"))?;
-        let streams = plan_streams(&probe, &task.settings)?;
+        let streams = plan_streams(&task.path, &probe, &task.settings)?;
+        if let Some(target) = streams.target(&task.path)
+            && root.stat(Path::new(&target)).is_ok()
+        {
+            let message =
+                format!("{target:?} is there already, so the output could not get that name: move that file away");
+            return Err(Ended::skipped(reasons::TARGET_EXISTS, message));
+        }
         let path = root.path().join(rel);
-        Ok(Self { path, root, rel: task.path.clone(), rules, identity, probe: *probe, video, streams })
+        let mut probe = *probe;
+        match details(&path, &mut probe) {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => return Err(Ended::skipped(reasons::UNSUPPORTED_STREAM, unread(&why))),
+            Err(error) => return Err(Ended::tool("reading the tracks", &args.work, &error)),
+        }
+        Ok(Self { path, root, rel: task.path.clone(), rules, identity, probe, video, streams })
     }
 
     /// Checks that the file is still the one that was opened, and that no gate stops it meanwhile that needs no look into it,
@@ -130,6 +144,10 @@ impl Source {
     }
 }
 
+fn unread(why: &str) -> String {
+    format!("languages and chapters of the file cannot be read in full, so that they could be lost: {why}")
+}
+
 fn count(probe: &Probe, kind: &str) -> u32 {
     u32::try_from(probe.of(kind).count()).unwrap_or(u32::MAX)
 }
@@ -139,7 +157,7 @@ mod tests {
     use av1_crds::library::ScanRules;
     use av1_crds::settings::{Settings, SettingsSections};
     use av1_media::probe::Format;
-    use av1_media::streams::Container;
+    use av1_media::streams::{Container, Origin};
 
     use super::*;
 
@@ -161,7 +179,14 @@ mod tests {
             path,
             probe: Probe { format: Format::default(), streams: Vec::new(), chapters: Vec::new() },
             video: Stream::default(),
-            streams: StreamPlan { container: Container::Matroska, video: 0, kept: Vec::new(), dropped: Vec::new() },
+            streams: StreamPlan {
+                origin: Origin::Matroska,
+                container: Container::Matroska,
+                video: 0,
+                kept: Vec::new(),
+                dropped: Vec::new(),
+                shift: 0.0,
+            },
         }
     }
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 use av1_crds::settings::Settings;
 use av1_crds::wire::Check;
 use av1_media::command::Command;
-use av1_media::packets::{AtError, Reader, Reading, UnreadableLine, decode_call, hash_call};
+use av1_media::matroska;
+use av1_media::packets::{AtError, Measured, Reader, UnreadableLine, decode_call, hash_call};
 use av1_media::probe::{self, Probe};
 use av1_media::rational::FrameTimes;
-use av1_media::streams::StreamPlan;
-use av1_media::verify::{ExpectedVideo, Output, Source, copied_streams, judge, unreadable};
+use av1_media::streams::{Reading, StreamPlan};
+use av1_media::verify::{ExpectedVideo, Output, Source, copied_streams, judge, kept_streams, unreadable};
 
 use crate::supervise::{Limits, SuperviseError, capture, stream};
 
@@ -64,16 +65,12 @@ pub(crate) fn verify(input: &VerifyInput<'_>) -> Result<Vec<Check>, VerifyError>
         Err(error) => return Ok(vec![unreadable(&error)]),
     };
     let limits = Limits { wall: longest_decode(input), stdout: MOST_LINE };
-    let kept: Vec<u32> = input.streams.kept.iter().map(|kept| kept.index).collect();
-    let source = if kept.is_empty() {
-        Reader::default().finish()
-    } else {
-        read("the source", &hash_call(input.source, &kept), &limits)?
-    };
-    counted("the source", &source, kept.len())?;
-    let (output, errors) = read_output(input.output, &probe, &limits)?;
+    let kept = kept_streams(input.source_probe, input.streams);
+    let source = packets("the source", input.source, input.streams, &kept, None, &limits)?;
+    let copied = copied_streams(&probe, input.streams);
+    let (output, errors) = read_output(input, &probe, &copied, &limits)?;
     if errors.is_empty() {
-        counted("the output", &output, copied_streams(&probe).len())?;
+        counted("the output", &output, copied.len())?;
     }
     Ok(judge(
         &Source {
@@ -88,26 +85,54 @@ pub(crate) fn verify(input: &VerifyInput<'_>) -> Result<Vec<Check>, VerifyError>
     ))
 }
 
-/// What ffprobe says of the output; an output that it can't read is a finding, not an error.
-fn probe_output(path: &Path) -> Result<Result<Probe, String>, VerifyError> {
-    match capture(&probe::ffprobe(path), &Limits { wall: PROBE_WALL, stdout: probe::MAX_JSON }) {
-        Ok(captured) => Ok(Probe::parse(&captured.stdout).map_err(|error| error.to_string())),
-        Err(error @ (SuperviseError::Failed { .. } | SuperviseError::OutOfBounds { .. })) => Ok(Err(error.to_string())),
-        Err(source) => Err(VerifyError::Tool { what: "the output", source }),
+/// What ffprobe and MKVToolNix say of the output; an output that they can't read is a finding, not an error.
+pub(super) fn probe_output(path: &Path) -> Result<Result<Probe, String>, VerifyError> {
+    let limits = Limits { wall: PROBE_WALL, stdout: probe::MAX_JSON };
+    let probe = match capture(&probe::ffprobe(path), &limits) {
+        Ok(captured) => Probe::parse(&captured.stdout).map_err(|error| error.to_string()),
+        Err(error @ (SuperviseError::Failed { .. } | SuperviseError::OutOfBounds { .. })) => Err(error.to_string()),
+        Err(source) => return Err(VerifyError::Tool { what: "the output", source }),
+    };
+    let mut probe = match probe {
+        Ok(probe) => probe,
+        Err(error) => return Ok(Err(error)),
+    };
+    Ok(details(path, &mut probe).map_err(|source| VerifyError::Tool { what: "the output", source })?.map(|()| probe))
+}
+
+/// Adds to `probe` what of a Matroska file only MKVToolNix reads. That it can't read the file is the inner error.
+pub(super) fn details(path: &Path, probe: &mut Probe) -> Result<Result<(), String>, SuperviseError> {
+    if !probe.is_matroska() {
+        return Ok(Ok(()));
+    }
+    let limits = Limits { wall: PROBE_WALL, stdout: matroska::MAX_ANSWER };
+    let read = capture(&matroska::identify(path), &limits)
+        .and_then(|tracks| Ok((tracks, capture(&matroska::chapters(path), &limits)?)));
+    match read {
+        Ok((tracks, chapters)) => {
+            Ok(matroska::complete(probe, &tracks.stdout, &chapters.stdout).map_err(|error| error.to_string()))
+        }
+        Err(error @ SuperviseError::Failed { .. }) => Ok(Err(error.to_string())),
+        Err(error) => Err(error),
     }
 }
 
 /// Reads the output; what the decoders complain of is a finding, not an error. Where they broke off, it is read once more to
 /// its end, so that the other checks tell what is there.
-fn read_output(path: &Path, probe: &Probe, limits: &Limits) -> Result<(Reading, String), VerifyError> {
+fn read_output(
+    input: &VerifyInput<'_>,
+    probe: &Probe,
+    copied: &[(u32, Reading)],
+    limits: &Limits,
+) -> Result<(Measured, String), VerifyError> {
     let what = "the output";
-    let call = |at_error| decode_call(path, probe, &copied_streams(probe), at_error);
-    let mut reader = Reader::default();
+    let call = |at_error| decode_call(input.output, probe, copied, at_error);
+    let mut reader = Reader::new(input.streams);
     match lines(what, &call(AtError::Stop), limits, &mut reader)? {
         Ok(complaints) => Ok((reader.finish(), complaints)),
         Err(SuperviseError::Failed { stderr_tail, status, .. }) => {
             let errors = if stderr_tail.trim().is_empty() { status } else { stderr_tail };
-            let mut reader = Reader::default();
+            let mut reader = Reader::new(input.streams);
             match lines(what, &call(AtError::GoOn), limits, &mut reader)? {
                 Ok(_) | Err(SuperviseError::Failed { .. }) => Ok((reader.finish(), errors)),
                 Err(source) => Err(VerifyError::Tool { what, source }),
@@ -117,10 +142,27 @@ fn read_output(path: &Path, probe: &Probe, limits: &Limits) -> Result<(Reading, 
     }
 }
 
-fn read(what: &'static str, command: &Command, limits: &Limits) -> Result<Reading, VerifyError> {
-    let mut reader = Reader::default();
-    lines(what, command, limits, &mut reader)?.map_err(|source| VerifyError::Tool { what, source })?;
-    Ok(reader.finish())
+/// The packets of `streams`, of the first `seconds` or of all.
+///
+/// # Errors
+/// [`VerifyError`] when they can't be read, or not all of them.
+pub(super) fn packets(
+    what: &'static str,
+    path: &Path,
+    plan: &StreamPlan,
+    streams: &[(u32, Reading)],
+    seconds: Option<u32>,
+    limits: &Limits,
+) -> Result<Measured, VerifyError> {
+    let mut reader = Reader::new(plan);
+    if streams.is_empty() {
+        return Ok(reader.finish());
+    }
+    lines(what, &hash_call(path, streams, seconds), limits, &mut reader)?
+        .map_err(|source| VerifyError::Tool { what, source })?;
+    let measured = reader.finish();
+    counted(what, &measured, streams.len())?;
+    Ok(measured)
 }
 
 /// Feeds `reader`; returns the end of stderr.
@@ -143,8 +185,8 @@ fn lines(
 }
 
 /// A stream that was asked for and not read must not pass for one without packets.
-fn counted(what: &'static str, reading: &Reading, wanted: usize) -> Result<(), VerifyError> {
-    let got = reading.streams.len();
+fn counted(what: &'static str, measured: &Measured, wanted: usize) -> Result<(), VerifyError> {
+    let got = measured.streams.len();
     if got == wanted { Ok(()) } else { Err(VerifyError::Streams { what, got, wanted }) }
 }
 

@@ -69,6 +69,9 @@ struct Planned {
     encoder_args: Vec<String>,
     kept: Vec<String>,
     dropped: Vec<String>,
+    /// The new name, of a file whose container changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
 }
 
 /// Where a file is.
@@ -137,7 +140,9 @@ fn answer(args: &FileArgs, with_plan: bool) -> Result<Answer, String> {
     let (facts, verdict, gates) = look(&place, &config).map_err(|e| format!("{}: {e}", place.path.display()))?;
     let (plan, no_plan) = match facts.probe() {
         _ if !with_plan => (None, None),
-        Some(probe) => planned(&config, probe).map_or_else(|why| (None, Some(why)), |plan| (Some(plan), None)),
+        Some(probe) => {
+            planned(&config, &facts.path, probe).map_or_else(|why| (None, Some(why)), |plan| (Some(plan), None))
+        }
         None => (None, Some("the file was not probed, or could not be".to_owned())),
     };
     Ok(Answer {
@@ -171,10 +176,10 @@ fn look(place: &Place, config: &Config) -> io::Result<(Facts, Verdict, Vec<Step>
 }
 
 /// How the file would be encoded on this machine, from what ffprobe tells; a decode may find another frame rate.
-fn planned(config: &Config, probe: &Probe) -> Result<Planned, String> {
+fn planned(config: &Config, path: &str, probe: &Probe) -> Result<Planned, String> {
     let settings = &config.settings;
     let video = probe.main_video().ok_or("there is no video")?;
-    let streams = plan_streams(probe, settings).map_err(|refusal| refusal.message)?;
+    let streams = plan_streams(path, probe, settings).map_err(|refusal| refusal.message)?;
     let rate = video.r_frame_rate.or(video.avg_frame_rate).unwrap_or(Rational { num: 25, den: 1 });
     let workers = config.spec.pods.as_ref().and_then(|pods| pods.workers).unwrap_or_default();
     let (_, resources) = resources::look(workers);
@@ -193,6 +198,7 @@ fn planned(config: &Config, probe: &Probe) -> Result<Planned, String> {
         longest_scene_frames: plan.max_scene,
         encoder_args: plan.video_params,
         kept: std::iter::once(video).chain(kept).map(describe).collect(),
+        target: streams.target(path),
         dropped: streams.dropped,
     })
 }
@@ -218,6 +224,7 @@ fn plan_lines(plan: &Planned) -> Vec<String> {
         [] => "nothing".to_owned(),
         items => items.iter().map(|item| shown(item)).collect::<Vec<_>>().join("; "),
     };
+    let name = plan.target.iter().map(|target| format!("  name      {}", shown(target)));
     vec![
         format!("  profile   {}, tier {}", plan.profile, plan.tier),
         format!("  encoder   {}, CRF {}, preset {}, {}", plan.encoder, plan.crf, plan.preset, plan.pixel_format),
@@ -230,6 +237,9 @@ fn plan_lines(plan: &Planned) -> Vec<String> {
         format!("  keeps     {}", list(&plan.kept)),
         format!("  drops     {}", list(&plan.dropped)),
     ]
+    .into_iter()
+    .chain(name)
+    .collect()
 }
 
 /// Text from files without what would move the cursor of a terminal.

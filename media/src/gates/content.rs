@@ -7,9 +7,6 @@ use super::{Content, Facts, Rules, Verdict};
 use crate::probe::Stream;
 use crate::streams::{Refusal, plan_streams};
 
-/// Extensions and whether the container by that name is Matroska; all others wait for a later release.
-const EXTENSIONS: [(&str, bool); 3] = [("mkv", true), ("mp4", false), ("m4v", false)];
-
 pub(super) fn unreadable(facts: &Facts, _: &Rules) -> Option<Verdict> {
     match facts.content.as_ref()? {
         Content::Read(_) => None,
@@ -42,28 +39,9 @@ pub(super) fn already_av1(facts: &Facts, _: &Rules) -> Option<Verdict> {
     (video.codec_name == "av1").then(|| Verdict::new(FileState::AlreadyAv1, reasons::ALREADY_AV1, describe(video)))
 }
 
-/// Only Matroska in `.mkv` and MP4 in `.mp4` or `.m4v` are handled, by content and by name.
+/// The container holds no AV1 and may not be changed, is not known, or is not what the name says.
 pub(super) fn container_change(facts: &Facts, rules: &Rules) -> Option<Verdict> {
-    if let Some(verdict) = refused(facts, rules, |reason| reason == reasons::CONTAINER_CHANGE) {
-        return Some(verdict);
-    }
-    let probe = facts.probe()?;
-    let name = facts.path.rsplit('/').next().unwrap_or_default();
-    let extension = name.rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_lowercase());
-    match EXTENSIONS.iter().find(|(known, _)| *known == extension) {
-        Some((_, matroska)) if *matroska == probe.is_matroska() => None,
-        Some(_) => Some(Verdict::skipped(
-            reasons::CONTAINER_CHANGE,
-            format!(
-                "the name ends in .{extension}, but the content is {}: give it the name of its content",
-                probe.format.format_name
-            ),
-        )),
-        None => Some(Verdict::skipped(
-            reasons::CONTAINER_CHANGE,
-            format!("files named .{extension} would need another container; only .mkv, .mp4 and .m4v are handled"),
-        )),
-    }
+    refused(facts, rules, |reason| reason == reasons::CONTAINER_CHANGE)
 }
 
 pub(super) fn closed_captions(facts: &Facts, _: &Rules) -> Option<Verdict> {
@@ -135,6 +113,6 @@ fn known(text: &str) -> &str {
 }
 
 fn refused(facts: &Facts, rules: &Rules, wanted: fn(&str) -> bool) -> Option<Verdict> {
-    let Refusal { reason, message } = plan_streams(facts.probe()?, &rules.settings).err()?;
+    let Refusal { reason, message } = plan_streams(&facts.path, facts.probe()?, &rules.settings).err()?;
     wanted(reason).then(|| Verdict::skipped(reason, message))
 }

@@ -179,7 +179,7 @@ fn inside(gate: &str, facts: &Facts, rules: &Rules) -> Option<String> {
         "chroma_reduced" | "depth_reduced" | "alpha_lost" => format().map(|format| format!("pixel format {format}")),
         "odd_dimensions" => Some(format!("{}x{}", video.width?, video.height?)),
         "streams" => {
-            let plan = plan_streams(probe, &rules.settings).ok()?;
+            let plan = plan_streams(&facts.path, probe, &rules.settings).ok()?;
             Some(format!("streams carried besides the video: {}, left out: {}", plan.kept.len(), plan.dropped.len()))
         }
         _ => Some(describe(video)),

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::streams::{Container, Kept, Kind};
+use crate::streams::{Carry, Container, Kept, Kind, Origin};
 
 const MILLISECONDS: Rational = Rational { num: 1, den: 1_000 };
 
@@ -27,6 +27,8 @@ fn packets(digest: &str) -> StreamPackets {
         digest: digest.to_owned(),
         pts,
         end: Some(10_080),
+        durations: Vec::new(),
+        first_side_data: Vec::new(),
     }
 }
 
@@ -46,15 +48,17 @@ impl Measured {
     fn new() -> Self {
         let frames = FrameTimes { time_base: MILLISECONDS, pts: (0..240).map(|n| n * 1_000 / 24).collect() };
         let all = vec![packets("a"), packets("b"), packets("c"), packets("")];
-        let kept = |(index, kind)| Kept { index, kind };
+        let kept = |(index, kind)| Kept { index, kind, carry: Carry::Copy };
         let kinds = [(1, Kind::Audio), (2, Kind::Audio), (3, Kind::Subtitle), (4, Kind::Attachment)];
         Self {
             source: probe("h264"),
             streams: StreamPlan {
+                origin: Origin::Matroska,
                 container: Container::Matroska,
                 video: 0,
                 kept: kinds.map(kept).to_vec(),
                 dropped: Vec::new(),
+                shift: 0.0,
             },
             source_frames: frames.clone(),
             source_packets: all.clone(),
@@ -226,7 +230,7 @@ fn tags_of_the_writing_program_may_change_and_others_not() {
 #[test]
 fn every_other_spoiled_value_fails_its_own_check() {
     type Change = fn(&mut Measured);
-    let cases: [(&str, Change); 13] = [
+    let cases: [(&str, Change); 14] = [
         (VIDEO_STREAM, |m| m.output.streams[0].codec_name = "h264".to_owned()),
         (PIXEL_FORMAT, |m| m.output.streams[0].pix_fmt = None),
         (PICTURE_SIZE, |m| m.output.streams[0].height = Some(184)),
@@ -237,6 +241,7 @@ fn every_other_spoiled_value_fails_its_own_check() {
         (TRACK_CONFIGURATION, |m| m.output_packets[0].configuration = None),
         (TRACK_LANGUAGES, |m| drop(m.output.streams[2].tags.remove("language"))),
         (TRACK_DISPOSITIONS, |m| m.output.streams[3].disposition.push("forced".to_owned())),
+        (TRACK_TAGS, |m| drop(m.source.streams[1].tags.insert("commentator".to_owned(), "Ann".to_owned()))),
         (CHAPTERS, |m| m.output.chapters[0].end_time = Some(5.003)),
         (ATTACHMENTS, |m| m.output_packets[3].configuration = Some("other".to_owned())),
         (ATTACHMENTS, |m| drop(m.output.streams.remove(4))),
@@ -244,6 +249,141 @@ fn every_other_spoiled_value_fails_its_own_check() {
     for (check, change) in cases {
         assert_eq!(failed_after(change), [check]);
     }
+}
+
+#[test]
+fn what_describes_chapters_is_compared_where_the_source_has_it() {
+    const FROM: &str =
+        "<Chapters>\n <EditionEntry>\n  <EditionFlagOrdered>1</EditionFlagOrdered>\n </EditionEntry>\n</Chapters>";
+    let failed = |from: Option<&str>, to: Option<&str>| {
+        failed_after(|m| {
+            m.source.format.chapter_document = from.map(str::to_owned);
+            m.output.format.chapter_document = to.map(str::to_owned);
+        })
+    };
+    let more = FROM.replace(" <EditionEntry>", " <EditionEntry>\n  <EditionUID>7</EditionUID>");
+    for (from, to) in [(Some(FROM), Some(FROM)), (Some(FROM), Some(&*more)), (None, Some(FROM)), (None, None)] {
+        assert_eq!(failed(from, to), [] as [&str; 0]);
+    }
+    assert_eq!(failed(Some(FROM), None), [CHAPTERS]);
+    assert_eq!(failed(Some(FROM), Some(&FROM.replace('1', "0"))), [CHAPTERS]);
+    assert_eq!(failed(Some(&more), Some(FROM)), [CHAPTERS]);
+}
+
+#[test]
+fn languages_are_compared_by_their_full_tags_where_there_are_some() {
+    let tagged = |tag: Option<&str>| {
+        failed_after(|m| {
+            m.source.streams[1].language_tag = Some("pt-BR".to_owned());
+            m.output.streams[1].language_tag = tag.map(str::to_owned);
+        })
+    };
+    assert_eq!(tagged(Some("pt-BR")), [] as [&str; 0]);
+    assert_eq!(
+        (tagged(Some("pt-PT")), tagged(None)),
+        (vec![TRACK_LANGUAGES.to_owned()], vec![TRACK_LANGUAGES.to_owned()])
+    );
+    assert_eq!(failed_after(|m| m.source.streams[1].disabled = true), [TRACK_DISPOSITIONS]);
+}
+
+#[test]
+fn converted_tracks_are_compared_by_what_they_sound_like_and_not_by_their_form() {
+    let sound = |change: fn(&mut Measured)| {
+        failed_after(|m| {
+            m.streams.kept[0].carry = Carry::Samples("pcm_s24le");
+            m.source.streams[1].codec_name = "pcm_bluray".to_owned();
+            m.output.streams[1].codec_name = "pcm_s24le".to_owned();
+            m.output_packets[0].configuration = None;
+            for stream in [&mut m.source.streams[1], &mut m.output.streams[1]] {
+                (stream.channels, stream.sample_rate) = (Some(6), Some(48_000));
+            }
+            change(m);
+        })
+    };
+    assert_eq!(sound(|_| {}), [] as [&str; 0]);
+    assert_eq!(sound(|m| m.output.streams[1].channels = Some(2)), [TRACK_CONFIGURATION]);
+    assert_eq!(sound(|m| m.output.streams[1].codec_name = "pcm_s16le".to_owned()), [TRACK_CONFIGURATION]);
+    assert_eq!(sound(|m| m.output_packets[0].digest = "x".to_owned()), [TRACK_DATA]);
+    let filtered = |made: &str| {
+        failed_after(|m| {
+            m.streams.kept[0].carry = Carry::Filter("aac_adtstoasc");
+            m.source_packets[0].configuration = None;
+            m.source_packets[0].first_side_data = vec!["other".to_owned(), made.to_owned()];
+        })
+    };
+    assert_eq!((filtered("ca"), filtered("cb")), (vec![], vec![TRACK_CONFIGURATION.to_owned()]));
+}
+
+#[test]
+fn subtitles_are_shown_as_long_as_in_the_source() {
+    let shown = |by: i64| {
+        failed_after(|m| {
+            m.source_packets[2].durations = vec![1_000; 100];
+            m.output_packets[2].durations = vec![1_000; 100];
+            m.output_packets[2].durations[40] += by;
+        })
+    };
+    assert_eq!((shown(2), shown(3)), (vec![], vec![TRACK_TIMES.to_owned()]));
+}
+
+#[test]
+fn a_clock_that_is_set_to_zero_moves_everything_by_the_same() {
+    let failed = failed_after(|m| {
+        m.streams.shift = 600.0;
+        m.source.format.duration = Some(10.0);
+        m.source_frames.pts.iter_mut().for_each(|pts| *pts += 600_000);
+        for packets in &mut m.source_packets {
+            packets.pts.iter_mut().flatten().for_each(|pts| *pts += 600_000);
+            packets.end = packets.end.map(|end| end + 600_000);
+        }
+        m.source.chapters[0].start_time = Some(600.0);
+        m.source.chapters[0].end_time = Some(605.0);
+    });
+    assert_eq!(failed, [] as [&str; 0]);
+}
+
+#[test]
+fn a_source_that_lies_on_its_duration_is_compared_by_its_packets() {
+    assert_eq!(failed_after(|m| m.source.format.duration = Some(36_000.0)), [] as [&str; 0]);
+}
+
+#[test]
+fn covers_are_compared_by_their_bytes() {
+    let cover = |change: fn(&mut Measured)| {
+        failed_after(|m| {
+            let picture: crate::probe::Stream = serde_json::from_value(
+                json!({"index": 5, "codec_type": "video", "codec_name": "mjpeg", "disposition": {"attached_pic": 1}}),
+            )
+            .unwrap();
+            m.streams.kept.push(Kept { index: 5, kind: Kind::Picture, carry: Carry::Copy });
+            m.source.streams.push(picture.clone());
+            m.output.streams.push(picture);
+            m.source_packets.push(packets("picture"));
+            m.output_packets.push(packets("picture"));
+            change(m);
+        })
+    };
+    assert_eq!(cover(|_| {}), [] as [&str; 0]);
+    assert_eq!(cover(|m| m.output_packets[4].digest = "x".to_owned()), [ATTACHMENTS]);
+    assert_eq!(cover(|m| drop(m.output.streams.pop())), [ATTACHMENTS]);
+}
+
+#[test]
+fn a_rehearsal_passes_and_fails_by_its_streams_and_is_one_row() {
+    let rehearsed = |change: fn(&mut Measured)| {
+        let mut m = Measured::new();
+        m.output_frames.pts.truncate(1);
+        change(&mut m);
+        let source =
+            Source { probe: &m.source, streams: &m.streams, frames: &m.source_frames, packets: &m.source_packets };
+        let output =
+            Output { probe: &m.output, frames: &m.output_frames, packets: &m.output_packets, decode_errors: "" };
+        judge_rehearsal(&source, &output, 20)
+    };
+    assert!(rehearsed(|_| {}).passed);
+    let failed = rehearsed(|m| m.output.streams[2].codec_type = "data".to_owned());
+    assert!(!failed.passed && failed.measured.starts_with("TrackCount"), "{failed:?}");
+    assert_eq!(failed.name, REHEARSAL.0);
 }
 
 #[test]

@@ -6,27 +6,54 @@ use av1_crds::wire::Check;
 use super::rules::ROUNDING;
 use super::{
     Output, STREAM_DURATIONS, Source, TRACK_CONFIGURATION, TRACK_COUNT, TRACK_DATA, TRACK_DISPOSITIONS,
-    TRACK_LANGUAGES, TRACK_ORDER,
+    TRACK_LANGUAGES, TRACK_ORDER, TRACK_TAGS,
 };
 use super::{TRACK_STARTS, TRACK_TIMES, TRACK_TITLES, compared, copied_streams, row, within};
 use crate::language;
+use crate::mux::is_stale;
 use crate::packets::StreamPackets;
 use crate::probe::{Probe, Stream};
 use crate::rational::FrameTimes;
-use crate::streams::describe;
+use crate::streams::{Carry, Container, describe};
 
 /// An audio or subtitle track with its packets.
 #[derive(Clone, Copy)]
 struct Track<'a> {
     stream: &'a Stream,
     packets: &'a StreamPackets,
+    /// How it gets from the source to the output; of an output's track, a copy.
+    carry: Carry,
 }
 
 impl Track<'_> {
     fn is_same_as(&self, other: &Track<'_>) -> bool {
-        self.stream.codec_type == other.stream.codec_type
-            && self.packets.digest == other.packets.digest
-            && self.packets.configuration == other.packets.configuration
+        self.stream.codec_type == other.stream.codec_type && self.packets.digest == other.packets.digest && {
+            let (expected, measured) = self.configurations(other);
+            expected == measured
+        }
+    }
+
+    /// What is to configure the decoder of the track that became `output`, and what does.
+    fn configurations(&self, output: &Track<'_>) -> (String, String) {
+        let bytes = |configuration: Option<&String>| configuration.map_or("none", String::as_str).to_owned();
+        let words = |codec: &str, configuration| format!("{codec}, sha256 {}", bytes(configuration));
+        let sound = |codec: &str, stream: &Stream| {
+            let said = |number: Option<u32>| number.map_or("?".to_owned(), |number| number.to_string());
+            format!("{codec}, {} channels, {} Hz", said(stream.channels), said(stream.sample_rate))
+        };
+        let found = output.packets.configuration.as_ref();
+        let measured = words(&output.stream.codec_name, found);
+        match self.carry {
+            Carry::Samples(encoder) => (sound(encoder, self.stream), sound(&output.stream.codec_name, output.stream)),
+            Carry::Cues(encoder) => (encoder.to_owned(), output.stream.codec_name.clone()),
+            // The filter may have taken the configuration out of the packets.
+            Carry::Filter(_) if found.is_some_and(|found| self.packets.first_side_data.contains(found)) => {
+                (words(&self.stream.codec_name, found), measured)
+            }
+            Carry::Filter(_) | Carry::Copy => {
+                (words(&self.stream.codec_name, self.packets.configuration.as_ref()), measured)
+            }
+        }
     }
 
     fn span(&self) -> Option<f64> {
@@ -47,9 +74,11 @@ pub(super) struct Tracks<'a> {
 impl<'a> Tracks<'a> {
     /// Pairs by content first, the same place preferred; what is left in the order of its kind.
     pub(super) fn pair(source: &Source<'a>, output: &Output<'a>) -> Self {
-        let kept: Vec<u32> = source.streams.kept.iter().map(|kept| kept.index).collect();
+        let kept: Vec<(u32, Carry)> = source.streams.kept.iter().map(|kept| (kept.index, kept.carry)).collect();
+        let copied: Vec<(u32, Carry)> =
+            copied_streams(output.probe, source.streams).into_iter().map(|(index, _)| (index, Carry::Copy)).collect();
         let from = tracks(source.probe, &kept, source.packets);
-        let to = tracks(output.probe, &copied_streams(output.probe), output.packets);
+        let to = tracks(output.probe, &copied, output.packets);
         let mut partner: Vec<Option<usize>> = vec![None; from.len()];
         let mut taken = vec![false; to.len()];
         let mut pass = |matches: &dyn Fn(usize, usize) -> bool| {
@@ -111,36 +140,56 @@ impl<'a> Tracks<'a> {
     }
 
     pub(super) fn languages(&self) -> Check {
-        self.told(TRACK_LANGUAGES, |stream| stream.language().map_or("none".to_owned(), language::primary))
+        self.told(TRACK_LANGUAGES, |stream| {
+            let primary = stream.language().map_or("none".to_owned(), language::primary);
+            stream.language_tag.as_ref().map_or(primary.clone(), |tag| format!("{primary} ({tag})"))
+        })
     }
 
     pub(super) fn titles(&self) -> Check {
-        self.told(TRACK_TITLES, |stream| {
-            stream.tags.get("title").map_or("none".to_owned(), |title| format!("\"{title}\""))
-        })
+        self.told(TRACK_TITLES, |stream| stream.title().map_or("none".to_owned(), |title| format!("\"{title}\"")))
     }
 
     pub(super) fn dispositions(&self) -> Check {
         self.told(TRACK_DISPOSITIONS, |stream| {
-            if stream.disposition.is_empty() { "none".to_owned() } else { stream.disposition.join(", ") }
+            let off = stream.disabled.then_some("switched off");
+            let set: Vec<&str> = stream.disposition.iter().map(String::as_str).chain(off).collect();
+            if set.is_empty() { "none".to_owned() } else { set.join(", ") }
         })
+    }
+
+    /// The source's other tags are in the output with the same values; the output may have more.
+    pub(super) fn tags(&self, container: Container) -> Check {
+        let videos = self.videos.into_iter().map(|(a, b)| (a, b, true));
+        let streams: Vec<_> = videos.chain(self.paired().map(|(a, b)| (a.stream, b.stream, false))).collect();
+        let mut differences = Vec::new();
+        for (from, to, is_video) in &streams {
+            let may_differ = |key: &str| is_own_tag(key, container) || *is_video && is_stale(key);
+            for (key, value) in from.tags.iter().filter(|(key, _)| !may_differ(key)) {
+                if to.tags.get(key) != Some(value) {
+                    let measured = to.tags.get(key).map_or("none".to_owned(), |other| format!("{key}={other}"));
+                    differences.push((format!("{}: {key}={value}", describe(from)), measured));
+                }
+            }
+        }
+        compared(TRACK_TAGS, &differences, &format!("{} streams", streams.len()))
     }
 
     pub(super) fn data(&self) -> Check {
-        self.alike(TRACK_DATA, |track| format!("{} packets, sha256 {}", track.packets.pts.len(), track.packets.digest))
+        let tell = |track: &Track<'_>| format!("{} packets, sha256 {}", track.packets.pts.len(), track.packets.digest);
+        self.alike(TRACK_DATA, |a, b| (tell(a), tell(b)))
     }
 
     pub(super) fn configuration(&self) -> Check {
-        self.alike(TRACK_CONFIGURATION, |track| {
-            format!("{}, sha256 {}", track.stream.codec_name, track.packets.configuration.as_deref().unwrap_or("none"))
-        })
+        self.alike(TRACK_CONFIGURATION, |a, b| a.configurations(b))
     }
 
-    fn alike(&self, name: &str, tell: impl Fn(&Track<'_>) -> String) -> Check {
+    fn alike(&self, name: &str, tell: impl Fn(&Track<'_>, &Track<'_>) -> (String, String)) -> Check {
         let differences: Vec<_> = self
             .paired()
-            .filter(|(a, b)| tell(a) != tell(b))
-            .map(|(a, b)| (format!("{}: {}", describe(a.stream), tell(&a)), tell(&b)))
+            .map(|(a, b)| (describe(a.stream), tell(&a, &b)))
+            .filter(|(_, (expected, measured))| expected != measured)
+            .map(|(stream, (expected, measured))| (format!("{stream}: {expected}"), measured))
             .collect();
         compared(name, &differences, &format!("{} tracks", self.pairs.len()))
     }
@@ -149,7 +198,10 @@ impl<'a> Tracks<'a> {
     pub(super) fn times(&self) -> Check {
         let differences: Vec<_> = self
             .paired()
-            .filter_map(|(a, b)| first_moved(a.packets, b.packets).map(|at| moved_words(&a, &b, at)))
+            .filter_map(|(a, b)| {
+                let moved = first_moved(a.packets, b.packets).map(|at| moved_words(&a, &b, at));
+                moved.or_else(|| first_shown_otherwise(a.packets, b.packets).map(|at| shown_words(&a, &b, at)))
+            })
             .collect();
         compared(TRACK_TIMES, &differences, &format!("{} tracks within {:.0} ms", self.pairs.len(), ROUNDING * 1_000.0))
     }
@@ -202,14 +254,24 @@ impl<'a> Tracks<'a> {
     }
 }
 
-/// Audio and subtitles among `indices`, whose packets come in the same order.
-fn tracks<'a>(probe: &'a Probe, indices: &[u32], packets: &'a [StreamPackets]) -> Vec<Track<'a>> {
-    let stream = |index: &u32| probe.streams.iter().find(|s| s.index == *index);
-    indices
+/// Whether a tag, key in lower case, is another check's affair, or tells how the container was written.
+fn is_own_tag(key: &str, container: Container) -> bool {
+    const OTHER_CHECKS: &[&str] = &["language", "name", "title"];
+    const WRITER: &[&str] = &["encoder", "duration"];
+    const WRITER_OF_MP4: &[&str] = &["creation_time", "vendor_id"];
+    OTHER_CHECKS.contains(&key)
+        || WRITER.iter().any(|own| key == *own || key.strip_prefix(own).is_some_and(|rest| rest.starts_with('-')))
+        || (container == Container::Mp4 && WRITER_OF_MP4.contains(&key))
+}
+
+/// Audio and subtitles among `streams`, whose packets come in the same order.
+fn tracks<'a>(probe: &'a Probe, streams: &[(u32, Carry)], packets: &'a [StreamPackets]) -> Vec<Track<'a>> {
+    let stream = |index: u32| probe.streams.iter().find(|s| s.index == index);
+    streams
         .iter()
         .zip(packets)
-        .filter_map(|(index, packets)| stream(index).map(|stream| Track { stream, packets }))
-        .filter(|track| track.stream.codec_type != "attachment")
+        .filter_map(|((index, carry), packets)| stream(*index).map(|stream| Track { stream, packets, carry: *carry }))
+        .filter(|track| matches!(track.stream.codec_type.as_str(), "audio" | "subtitle"))
         .collect()
 }
 
@@ -221,6 +283,20 @@ fn first_moved(a: &StreamPackets, b: &StreamPackets) -> Option<usize> {
         (Some(x), Some(y)) => !within(a.seconds(*x) - start_a, b.seconds(*y) - start_b, ROUNDING),
         (x, y) => x.is_some() || y.is_some(),
     })
+}
+
+/// The first subtitle that is shown for another time than in the source.
+fn first_shown_otherwise(a: &StreamPackets, b: &StreamPackets) -> Option<usize> {
+    let durations = a.durations.iter().zip(&b.durations);
+    durations.into_iter().position(|(x, y)| !within(a.seconds(*x), b.seconds(*y), ROUNDING))
+}
+
+fn shown_words(a: &Track<'_>, b: &Track<'_>, at: usize) -> (String, String) {
+    let words = |track: &Track<'_>| {
+        let shown = track.packets.durations.get(at).map_or(0.0, |ticks| track.packets.seconds(*ticks));
+        format!("{}: packet {at} for {shown:.3} s", describe(track.stream))
+    };
+    (words(a), words(b))
 }
 
 fn moved_words(a: &Track<'_>, b: &Track<'_>, at: usize) -> (String, String) {

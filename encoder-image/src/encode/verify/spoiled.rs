@@ -5,18 +5,21 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use av1_crds::settings::SettingsSections;
+use av1_crds::settings::{ContainerChange, SettingsSections};
 use av1_media::rational::Rational;
-use av1_media::streams::plan_streams;
+use av1_media::streams::{Carry, plan_streams};
 use av1_media::verify as names;
+use serde_json::json;
 
 use super::*;
 use crate::encode::mux::{MuxInput, mux};
 
 mod sources;
+mod way;
 
 use sources::{
-    encode, every_codec, matroska, mp4_with_chapters, mp4_with_disabled_subtitles, silent, video_starts_late,
+    avi, bluray, broadcast, described, dvd, encode, every_codec, matroska, mp4_with_chapters,
+    mp4_with_disabled_subtitles, quicktime, silent, video_starts_late, webm, with_cover, wmv,
 };
 
 const LIMITS: Limits = Limits { wall: Duration::from_secs(300), stdout: 64 << 20 };
@@ -44,16 +47,23 @@ struct Film {
 impl Film {
     /// Makes `name` in a folder of its own, encodes its video and muxes it.
     fn new(name: &str, make: fn(&Path, &str), drop: &[&str]) -> Self {
+        Self::with(name, make, &serde_json::json!({"dropLanguages": drop}))
+    }
+
+    /// The same with these settings of streams.
+    fn with(name: &str, make: fn(&Path, &str), streams: &serde_json::Value) -> Self {
         let folder = tempfile::tempdir().unwrap().keep();
         make(&folder, name);
         let source = folder.join(name);
         let probe = probe_output(&source).unwrap().unwrap();
-        let job: SettingsSections =
-            serde_json::from_value(serde_json::json!({"streams": {"dropLanguages": drop}})).unwrap();
-        let settings = Settings::resolve(&SettingsSections::default(), &job).unwrap();
-        let streams = plan_streams(&probe, &settings).unwrap();
-        let frames = read("the source", &decode_call(&source, &probe, &[], AtError::Stop), &LIMITS).unwrap().frames;
-        let good = folder.join(format!("good-{name}"));
+        let job: SettingsSections = serde_json::from_value(serde_json::json!({"streams": streams})).unwrap();
+        let mut settings = Settings::resolve(&SettingsSections::default(), &job).unwrap();
+        settings.container_change = ContainerChange::Allow;
+        let streams = plan_streams(name, &probe, &settings).unwrap();
+        let mut reader = Reader::default();
+        lines("the source", &decode_call(&source, &probe, &[], AtError::Stop), &LIMITS, &mut reader).unwrap().unwrap();
+        let frames = reader.finish().frames;
+        let good = folder.join(format!("good-{}", streams.target(name).as_deref().unwrap_or(name)));
         let video = ExpectedVideo {
             pix_fmt: "yuv420p10le".to_owned(),
             width: 320,
@@ -79,6 +89,7 @@ impl Film {
             streams: &self.streams,
             video: &self.folder.join(video),
             frame_rate: self.video.frame_rate,
+            limit: None,
             encoder_settings: "SVT-AV1 --preset 12 --crf 50",
             output,
         };
@@ -123,21 +134,37 @@ fn film() -> &'static Film {
     FILM.get_or_init(|| Film::new("film.mkv", matroska, &["ru"]))
 }
 
-fn spoil(name: &str, spoil: &Spoil, expected: &[&str]) {
-    let film = film();
+/// A film with a cover, made once.
+fn covered() -> &'static Film {
+    static FILM: OnceLock<Film> = OnceLock::new();
+    FILM.get_or_init(|| Film::with("cover.mkv", with_cover, &json!({"keepAttachedPictures": true})))
+}
+
+/// A film whose container changes, with sound and words that are converted, made once.
+fn converted() -> &'static Film {
+    static FILM: OnceLock<Film> = OnceLock::new();
+    FILM.get_or_init(|| Film::new("film.mov", quicktime, &[]))
+}
+
+fn spoil(film: &Film, name: &str, spoil: &Spoil, expected: &[&str]) {
     let output = film.folder.join(format!("{name}.mkv"));
+    let good = film.good.file_name().unwrap().to_str().unwrap();
     match spoil {
         Spoil::Copy(arguments) => {
-            let arguments = arguments.replace("ALL", "-map 0:v -map 0:a -map 0:s -map 0:t -disposition:s:0 forced");
+            let arguments = arguments.replace("ALL", "-map 0:v -map 0:a -map 0:s -map 0:t? -disposition:s:0 forced");
             ffmpeg(
                 &film.folder,
-                &format!(
-                    "-copyts -i @/good-film.mkv -c copy {arguments} -default_mode passthrough -f matroska @/{name}.mkv"
-                ),
+                &format!("-copyts -i @/{good} -c copy {arguments} -default_mode passthrough -f matroska @/{name}.mkv"),
             );
         }
         Spoil::Encode(filter, arguments) => {
-            encode(&film.folder, "film.mkv", &format!("{name}.ivf"), filter, arguments);
+            encode(
+                &film.folder,
+                film.source.file_name().unwrap().to_str().unwrap(),
+                &format!("{name}.ivf"),
+                filter,
+                arguments,
+            );
             film.mux(&format!("{name}.ivf"), &output);
         }
         Spoil::Bytes(change) => {
@@ -153,36 +180,43 @@ fn spoil(name: &str, spoil: &Spoil, expected: &[&str]) {
 }
 
 macro_rules! spoils {
-    ($($name:ident: $spoil:expr => [$($check:ident),+];)+) => {
-        $(#[test] fn $name() { spoil(stringify!($name), &$spoil, &[$(names::$check),+]); })+
+    ($($name:ident: $film:ident, $spoil:expr => [$($check:ident),+];)+) => {
+        $(#[test] fn $name() { spoil($film(), stringify!($name), &$spoil, &[$(names::$check),+]); })+
         const COVERED: &[&str] = &[$($(names::$check),+),+];
     };
 }
 
 spoils! {
-    media_a_dropped_frame_is_caught: Spoil::Encode("select=not(eq(n\\,20))", "") => [FRAME_COUNT];
-    media_a_frame_at_the_wrong_time_is_caught: Spoil::Copy("ALL -bsf:v setts=ts=TS+if(eq(N\\,20)\\,15\\,0)") => [FRAME_TIMES];
-    media_audio_that_starts_200_ms_late_is_caught: Spoil::Copy("ALL -bsf:a:2 setts=ts=TS+200") => [TRACK_STARTS];
-    media_a_packet_of_audio_at_the_wrong_time_is_caught: Spoil::Copy("ALL -bsf:a:2 setts=ts=TS+if(eq(N\\,20)\\,9\\,0)") => [TRACK_TIMES];
-    media_swapped_audio_tracks_are_caught: Spoil::Copy("-map 0:v -map 0:a:1 -map 0:a:0 -map 0:a:2 -map 0:s -map 0:t -disposition:s:0 forced") => [TRACK_ORDER];
-    media_a_flipped_byte_of_audio_is_caught: Spoil::Bytes(flip_a_sample) => [TRACK_DATA];
-    media_another_header_of_styled_subtitles_is_caught: Spoil::Bytes(|_, bytes| replace(bytes, b"Style: Default,Arial,16", b"Style: Default,Arial,61")) => [TRACK_CONFIGURATION];
-    media_wrong_colour_tags_are_caught: Spoil::Encode("setparams=color_primaries=bt2020", "") => [COLOUR];
-    media_eight_bits_are_caught: Spoil::Encode("format=yuv420p,setparams=chroma_location=left", "") => [PIXEL_FORMAT];
-    media_another_size_is_caught: Spoil::Encode("crop=312:180", "") => [PICTURE_SIZE];
-    media_another_shape_of_pixels_is_caught: Spoil::Copy("ALL -aspect 4:3") => [PIXEL_ASPECT];
-    media_another_codec_is_caught: Spoil::Copy("ALL -c:v libx264 -pix_fmt yuv420p10le -crf 50 -preset ultrafast -fps_mode passthrough -enc_time_base demux") => [VIDEO_STREAM];
-    media_a_cut_end_is_caught: Spoil::Copy("ALL -t 1.9") => [FRAME_COUNT, FILE_DURATION, STREAM_DURATIONS, TRACK_DATA, CHAPTERS];
-    media_a_lost_subtitle_is_caught: Spoil::Copy("ALL -map -0:s:1") => [TRACK_COUNT];
-    media_a_lost_audio_track_is_caught: Spoil::Copy("ALL -map -0:a:1") => [TRACK_COUNT];
-    media_a_lost_attachment_is_caught: Spoil::Copy("ALL -map -0:t:1") => [ATTACHMENTS];
-    media_lost_chapters_are_caught: Spoil::Copy("ALL -map_chapters -1") => [CHAPTERS];
-    media_another_language_is_caught: Spoil::Copy("ALL -metadata:s:a:1 language=kor") => [TRACK_LANGUAGES];
-    media_a_lost_title_is_caught: Spoil::Copy("ALL -metadata:s:a:0 title=") => [TRACK_TITLES];
-    media_a_lost_disposition_is_caught: Spoil::Copy("ALL -disposition:s:0 0") => [TRACK_DISPOSITIONS];
-    media_a_lost_tag_of_the_file_is_caught: Spoil::Copy("ALL -metadata comment=") => [GLOBAL_TAGS];
-    media_damaged_video_is_caught: Spoil::Bytes(damage_a_frame) => [DECODES, FRAME_COUNT];
-    media_a_file_that_is_no_video_is_caught: Spoil::Bytes(|_, bytes| bytes.fill(0)) => [READABLE];
+    media_a_dropped_frame_is_caught: film, Spoil::Encode("select=not(eq(n\\,20))", "") => [FRAME_COUNT];
+    media_a_frame_at_the_wrong_time_is_caught: film, Spoil::Copy("ALL -bsf:v setts=ts=TS+if(eq(N\\,20)\\,15\\,0)") => [FRAME_TIMES];
+    media_audio_that_starts_200_ms_late_is_caught: film, Spoil::Copy("ALL -bsf:a:2 setts=ts=TS+200") => [TRACK_STARTS];
+    media_a_packet_of_audio_at_the_wrong_time_is_caught: film, Spoil::Copy("ALL -bsf:a:2 setts=ts=TS+if(eq(N\\,20)\\,9\\,0)") => [TRACK_TIMES];
+    media_swapped_audio_tracks_are_caught: film, Spoil::Copy("-map 0:v -map 0:a:1 -map 0:a:0 -map 0:a:2 -map 0:s -map 0:t -disposition:s:0 forced") => [TRACK_ORDER];
+    media_a_flipped_byte_of_audio_is_caught: film, Spoil::Bytes(flip_a_sample) => [TRACK_DATA];
+    media_another_header_of_styled_subtitles_is_caught: film, Spoil::Bytes(|_, bytes| replace(bytes, b"Style: Default,Arial,16", b"Style: Default,Arial,61")) => [TRACK_CONFIGURATION];
+    media_wrong_colour_tags_are_caught: film, Spoil::Encode("setparams=color_primaries=bt2020", "") => [COLOUR];
+    media_eight_bits_are_caught: film, Spoil::Encode("format=yuv420p,setparams=chroma_location=left", "") => [PIXEL_FORMAT];
+    media_another_size_is_caught: film, Spoil::Encode("crop=312:180", "") => [PICTURE_SIZE];
+    media_another_shape_of_pixels_is_caught: film, Spoil::Copy("ALL -aspect 4:3") => [PIXEL_ASPECT];
+    media_another_codec_is_caught: film, Spoil::Copy("ALL -c:v libx264 -pix_fmt yuv420p10le -crf 50 -preset ultrafast -fps_mode passthrough -enc_time_base demux") => [VIDEO_STREAM];
+    media_a_cut_end_is_caught: film, Spoil::Copy("ALL -t 1.9") => [FRAME_COUNT, FILE_DURATION, STREAM_DURATIONS, TRACK_DATA, CHAPTERS];
+    media_a_lost_subtitle_is_caught: film, Spoil::Copy("ALL -map -0:s:1") => [TRACK_COUNT];
+    media_a_lost_audio_track_is_caught: film, Spoil::Copy("ALL -map -0:a:1") => [TRACK_COUNT];
+    media_a_lost_attachment_is_caught: film, Spoil::Copy("ALL -map -0:t:1") => [ATTACHMENTS];
+    media_lost_chapters_are_caught: film, Spoil::Copy("ALL -map_chapters -1") => [CHAPTERS];
+    media_another_language_is_caught: film, Spoil::Copy("ALL -metadata:s:a:1 language=kor") => [TRACK_LANGUAGES];
+    media_a_lost_title_is_caught: film, Spoil::Copy("ALL -metadata:s:a:0 title=") => [TRACK_TITLES];
+    media_a_lost_disposition_is_caught: film, Spoil::Copy("ALL -disposition:s:0 0") => [TRACK_DISPOSITIONS];
+    media_a_lost_tag_of_the_file_is_caught: film, Spoil::Copy("ALL -metadata comment=") => [GLOBAL_TAGS];
+    media_damaged_video_is_caught: film, Spoil::Bytes(damage_a_frame) => [DECODES, FRAME_COUNT];
+    media_a_file_that_is_no_video_is_caught: film, Spoil::Bytes(|_, bytes| bytes.fill(0)) => [READABLE];
+    media_a_lost_tag_of_a_track_is_caught: film, Spoil::Copy("ALL -metadata:s:a:1 COMMENTATOR=") => [TRACK_TAGS];
+    media_a_lost_cover_is_caught: covered, Spoil::Copy("-map 0:V -map 0:a") => [ATTACHMENTS];
+    media_a_flipped_byte_of_a_cover_is_caught: covered, Spoil::Bytes(flip_a_cover) => [ATTACHMENTS];
+    media_a_subtitle_that_is_shown_too_long_is_caught: film, Spoil::Copy("ALL -bsf:s:0 setts=ts=TS:duration=DURATION+100") => [TRACK_TIMES];
+    media_a_flipped_byte_of_converted_sound_is_caught: converted, Spoil::Bytes(flip_a_converted_sample) => [TRACK_DATA];
+    media_a_changed_word_of_converted_subtitles_is_caught: converted, Spoil::Bytes(|_, bytes| replace(bytes, b"World", b"Wurld")) => [TRACK_DATA];
+    media_a_converted_subtitle_at_the_wrong_time_is_caught: converted, Spoil::Copy("ALL -disposition:s:0 default -bsf:s:0 setts=ts=TS+if(eq(N\\,1)\\,50\\,0)") => [TRACK_TIMES];
 }
 
 #[test]
@@ -243,6 +277,76 @@ fn media_a_film_without_sound_passes_under_a_name_that_looks_like_an_option_and_
     Film::new("-i%03d'$(x)':[0].mkv", silent, &[]).assert_whole();
 }
 
+/// Makes `name`, whose container cannot hold AV1, and proves that it becomes a whole Matroska file with as many `tracks`.
+fn changes(name: &str, make: fn(&Path, &str), tracks: usize) {
+    let film = Film::new(name, make, &[]);
+    assert_eq!(film.streams.kept.len(), tracks, "{:?}", film.streams);
+    film.assert_whole();
+    let start = probe_output(&film.good).unwrap().unwrap().format.start_time.unwrap();
+    assert!(start.abs() < 0.2, "it starts at {start} s");
+}
+
+#[test]
+fn media_a_blu_rays_stream_becomes_matroska_and_loses_nothing() {
+    changes("film.m2ts", bluray, 5);
+}
+
+#[test]
+fn media_a_broadcast_becomes_matroska_and_loses_nothing() {
+    changes("film.ts", broadcast, 4);
+}
+
+#[test]
+fn media_a_quicktime_film_becomes_matroska_and_loses_nothing() {
+    changes("film.mov", quicktime, 9);
+}
+
+#[test]
+fn media_an_avi_becomes_matroska_and_loses_nothing() {
+    changes("film.avi", avi, 4);
+}
+
+#[test]
+fn media_a_dvds_stream_becomes_matroska_and_loses_nothing() {
+    changes("film.mpg", dvd, 3);
+}
+
+#[test]
+fn media_a_windows_media_film_becomes_matroska_and_loses_nothing() {
+    changes("film.wmv", wmv, 2);
+}
+
+#[test]
+fn media_full_languages_and_chapters_beyond_a_list_are_kept() {
+    let film = Film::new("described.mkv", described, &[]);
+    assert_eq!(film.probe.streams[1].language_tag.as_deref(), Some("pt-BR"));
+    assert!(film.probe.streams[2].disabled);
+    assert!(film.probe.format.chapter_document.as_deref().unwrap().contains("<ChapterString>Nested</ChapterString>"));
+    film.assert_whole();
+    let bytes = std::fs::read(&film.good).unwrap();
+    let at = |id: &[u8]| bytes.windows(4).position(|four| four == id).unwrap();
+    assert!(at(&[0x16, 0x54, 0xAE, 0x6B]) < at(&[0x1F, 0x43, 0xB6, 0x75]), "the tracks stand before the first cluster");
+}
+
+#[test]
+fn media_a_webm_stays_one() {
+    let film = Film::new("film.webm", webm, &[]);
+    assert_eq!(film.streams.kept.len(), 3);
+    film.assert_whole();
+    assert!(std::fs::read(&film.good).unwrap()[..64].windows(4).any(|four| four == b"webm"));
+}
+
+#[test]
+fn media_covers_are_kept_in_both_containers() {
+    for name in ["cover.mkv", "cover.mp4"] {
+        let film = Film::with(name, with_cover, &json!({"keepAttachedPictures": true}));
+        assert!(film.streams.dropped.is_empty(), "{name}");
+        film.assert_whole();
+        let probe = probe_output(&film.good).unwrap().unwrap();
+        assert_eq!(probe.of("video").filter(|s| s.is("attached_pic")).count(), 1, "{name}");
+    }
+}
+
 #[test]
 fn media_captions_in_the_video_are_seen_and_a_file_that_is_cut_off_in_its_header_is_unreadable() {
     let folder = tempfile::tempdir().unwrap();
@@ -263,6 +367,22 @@ fn media_captions_in_the_video_are_seen_and_a_file_that_is_cut_off_in_its_header
 /// Changes one byte in the middle of the uncompressed audio track.
 fn flip_a_sample(film: &Film, bytes: &mut [u8]) {
     ffmpeg(&film.folder, "-i @/good-film.mkv -map 0:a:2 -c copy -f s16le @/samples.raw");
+    let samples = std::fs::read(film.folder.join("samples.raw")).unwrap();
+    let position = find(bytes, &samples[100_000..100_256]);
+    bytes[position + 128] ^= 0x01;
+}
+
+/// Changes one byte in the middle of the cover.
+fn flip_a_cover(film: &Film, bytes: &mut [u8]) {
+    let cover = std::fs::read(film.folder.join("cover.jpg")).unwrap();
+    let position = find(bytes, &cover);
+    bytes[position + cover.len() / 2] ^= 0x01;
+}
+
+/// Changes one byte in the middle of sound that was written in another layout.
+fn flip_a_converted_sample(film: &Film, bytes: &mut [u8]) {
+    let track = film.streams.kept.iter().position(|kept| kept.carry == Carry::Samples("pcm_f32le")).unwrap();
+    ffmpeg(&film.folder, &format!("-i @/good-film.mkv -map 0:{} -c copy -f f32le @/samples.raw", track + 1));
     let samples = std::fs::read(film.folder.join("samples.raw")).unwrap();
     let position = find(bytes, &samples[100_000..100_256]);
     bytes[position + 128] ^= 0x01;
