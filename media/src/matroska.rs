@@ -49,17 +49,19 @@ fn tool(program: &'static str) -> Command {
     command
 }
 
-/// Adds to `probe` what [`identify`] and [`chapters`] answered on its file.
+/// Adds to `probe` what [`identify`] and [`chapters`] answered on its file. Returns the indices of the tracks that mkvmerge left
+/// out, because it does not know what they are.
 ///
 /// # Errors
 /// [`DetailsError`] when that can't be read, or is about other tracks.
-pub fn complete(probe: &mut Probe, identified: &[u8], chapters: &[u8]) -> Result<(), DetailsError> {
+pub fn complete(probe: &mut Probe, identified: &[u8], chapters: &[u8]) -> Result<Vec<u32>, DetailsError> {
     #[derive(Deserialize)]
     struct Document {
         tracks: Vec<Track>,
     }
     #[derive(Deserialize)]
     struct Track {
+        id: usize,
         #[serde(rename = "type")]
         kind: String,
         #[serde(default)]
@@ -72,22 +74,22 @@ pub fn complete(probe: &mut Probe, identified: &[u8], chapters: &[u8]) -> Result
     }
     let document: Document = serde_json::from_slice(identified)?;
     let is_track = |kind: &str| matches!(kind, "video" | "audio" | "subtitle");
-    let streams: Vec<_> =
+    let mut streams: Vec<_> =
         probe.streams.iter_mut().filter(|s| is_track(&s.codec_type) && !s.is("attached_pic")).collect();
-    let kinds = |list: Vec<&str>| list.join(", ");
-    let theirs = document.tracks.iter().map(|t| t.kind.trim_end_matches('s')).collect::<Vec<_>>();
-    let ours: Vec<&str> = streams.iter().map(|s| s.codec_type.as_str()).collect();
-    if theirs != ours {
-        return Err(DetailsError::OtherTracks(format!("{} instead of {}", kinds(theirs), kinds(ours))));
-    }
-    for (stream, track) in streams.into_iter().zip(&document.tracks) {
-        stream.language_tag = track.properties.language_ietf.clone().filter(|tag| tag != "und");
+    let mut left_out: Vec<u32> = streams.iter().map(|stream| stream.index).collect();
+    for track in document.tracks {
+        let kind = track.kind.trim_end_matches('s');
+        let Some(stream) = streams.get_mut(track.id).filter(|stream| stream.codec_type == kind) else {
+            return Err(DetailsError::OtherTracks(format!("its track {} is {kind}", track.id)));
+        };
+        stream.language_tag = track.properties.language_ietf.filter(|tag| tag != "und");
         stream.disabled = track.properties.enabled_track == Some(false);
+        left_out.retain(|index| *index != stream.index);
     }
     let text = String::from_utf8_lossy(chapters);
     probe.format.chapter_document =
         text.find("<?xml").filter(|_| text.contains("<Chapters>")).map(|at| text[at..].trim().to_owned());
-    Ok(())
+    Ok(left_out)
 }
 
 /// The name that the video has until [`edit`] gives it its own; none where there is nothing to edit among the tracks.
@@ -167,9 +169,9 @@ mod tests {
         .unwrap()
     }
 
-    const ANSWER: &[u8] = br#"{"tracks": [{"type": "video", "properties": {"language_ietf": "und"}},
-        {"type": "audio", "properties": {"language_ietf": "pt-BR", "enabled_track": true}},
-        {"type": "subtitles", "properties": {"language_ietf": "zh-Hant", "enabled_track": false}}]}"#;
+    const ANSWER: &[u8] = br#"{"tracks": [{"id": 0, "type": "video", "properties": {"language_ietf": "und"}},
+        {"id": 1, "type": "audio", "properties": {"language_ietf": "pt-BR", "enabled_track": true}},
+        {"id": 2, "type": "subtitles", "properties": {"language_ietf": "zh-Hant", "enabled_track": false}}]}"#;
 
     fn plan(kept: &[u32]) -> StreamPlan {
         StreamPlan {
@@ -211,10 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn other_tracks_than_ffprobes_are_an_error() {
-        let two = br#"{"tracks": [{"type": "video"}, {"type": "audio"}]}"#;
-        for answer in [two.as_slice(), b"{}", b"x"] {
+    fn other_tracks_than_ffprobes_are_an_error_and_those_left_out_are_named() {
+        let swapped = br#"{"tracks": [{"id": 0, "type": "audio"}, {"id": 1, "type": "video"}]}"#;
+        let more = br#"{"tracks": [{"id": 3, "type": "audio"}]}"#;
+        for answer in [swapped.as_slice(), more, b"{}", b"x"] {
             assert!(complete(&mut probe(), answer, b"").is_err());
         }
+        let some = br#"{"tracks": [{"id": 0, "type": "video"}, {"id": 2, "type": "subtitles"}]}"#;
+        assert_eq!(complete(&mut probe(), some, b"").unwrap(), [1]);
     }
 }

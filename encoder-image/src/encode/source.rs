@@ -95,7 +95,16 @@ impl Source {
         let path = root.path().join(rel);
         let mut probe = *probe;
         match details(&path, &mut probe) {
-            Ok(Ok(())) => {}
+            Ok(Ok(unknown)) => {
+                if let Some(index) =
+                    unknown.into_iter().find(|i| *i == video.index || streams.kept.iter().any(|k| k.index == *i))
+                {
+                    return Err(Ended::skipped(
+                        reasons::UNSUPPORTED_STREAM,
+                        unread(&format!("mkvmerge does not know what stream {index} is")),
+                    ));
+                }
+            }
             Ok(Err(why)) => return Err(Ended::skipped(reasons::UNSUPPORTED_STREAM, unread(&why))),
             Err(error) => return Err(Ended::tool("reading the tracks", &args.work, &error)),
         }

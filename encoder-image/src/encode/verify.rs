@@ -97,13 +97,15 @@ pub(super) fn probe_output(path: &Path) -> Result<Result<Probe, String>, VerifyE
         Ok(probe) => probe,
         Err(error) => return Ok(Err(error)),
     };
-    Ok(details(path, &mut probe).map_err(|source| VerifyError::Tool { what: "the output", source })?.map(|()| probe))
+    let details = details(path, &mut probe).map_err(|source| VerifyError::Tool { what: "the output", source })?;
+    Ok(details.map(|_| probe))
 }
 
-/// Adds to `probe` what of a Matroska file only MKVToolNix reads. That it can't read the file is the inner error.
-pub(super) fn details(path: &Path, probe: &mut Probe) -> Result<Result<(), String>, SuperviseError> {
+/// Adds to `probe` what of a Matroska file only MKVToolNix reads; returns the indices of tracks that it does not know. That it
+/// can't read the file is the inner error.
+pub(super) fn details(path: &Path, probe: &mut Probe) -> Result<Result<Vec<u32>, String>, SuperviseError> {
     if !probe.is_matroska() {
-        return Ok(Ok(()));
+        return Ok(Ok(Vec::new()));
     }
     let limits = Limits { wall: PROBE_WALL, stdout: matroska::MAX_ANSWER };
     let read = capture(&matroska::identify(path), &limits)

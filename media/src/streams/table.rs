@@ -67,7 +67,6 @@ const TABLE: &[Row] = &[
             "pcm_s32le",
             "pcm_u8",
             "truehd",
-            "tta",
             "vorbis",
             "wmav2",
         ],

@@ -20,7 +20,9 @@ pub(super) fn encode(folder: &Path, source: &str, video: &str, filter: &str, arg
 }
 
 /// H.264 with B-frames at 23.976 frames a second, four sounds, subtitles and chapters to build from.
+/// A file `soft` in the folder asks for pictures without hard lines, which look like interlaced ones.
 fn parts(folder: &Path) {
+    let soft = if folder.join("soft").exists() { ",gblur=sigma=1.5" } else { "" };
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
     write("lines.srt", "1\n00:00:00,500 --> 00:00:01,700\nHello\n\n2\n00:00:02,000 --> 00:00:03,500\nWorld\n");
     let one = ";FFMETADATA1\ntitle=Film\ncomment=Kept\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1500\ntitle=One\n";
@@ -31,7 +33,7 @@ fn parts(folder: &Path) {
     ffmpeg(
         folder,
         &format!(
-            "-f lavfi -i testsrc2=s=320x180:r=24000/1001:d=4,noise=alls=20:allf=t,gblur=sigma=1.5,format=yuv420p,{COLOUR} -c:v libx264 -preset veryfast -bf 3 \
+            "-f lavfi -i testsrc2=s=320x180:r=24000/1001:d=4,noise=alls=20:allf=t{soft},format=yuv420p,{COLOUR} -c:v libx264 -preset veryfast -bf 3 \
              -metadata:s:v:0 title=Main~picture -metadata:s:v:0 language=eng @/video.mp4"
         ),
     );
@@ -98,20 +100,27 @@ pub(super) fn mp4_with_disabled_subtitles(folder: &Path, name: &str) {
 pub(super) fn every_codec(folder: &Path, name: &str) {
     parts(folder);
     let (sounds, texts) = if name.ends_with(".mp4") {
-        ("aac ac3 alac eac3 flac libmp3lame libopus", "mov_text")
+        ("aac ac3 alac eac3 flac mp2 libmp3lame libopus", "mov_text")
     } else {
-        let sounds = "aac ac3 alac dca eac3 flac mlp mp2 libmp3lame libopus pcm_f32le pcm_f64le pcm_s16be pcm_s16le pcm_s24be pcm_s24le pcm_s32be \
-             pcm_s32le pcm_u8 truehd libvorbis";
+        let sounds = "aac ac3 adpcm_ms alac dca eac3 flac mlp mp2 libmp3lame libopus pcm_alaw pcm_f32le pcm_f64le pcm_mulaw pcm_s16be pcm_s16le pcm_s24be pcm_s24le pcm_s32be \
+             pcm_s32le pcm_u8 truehd libvorbis wmav2";
         (sounds, "ass subrip webvtt")
     };
     let maps = |input: u8, codecs: &str| format!("-map {input} ").repeat(codecs.split_whitespace().count());
     let choose = |kind: &str, codecs: &str| {
         codecs.split_whitespace().enumerate().map(|(n, codec)| format!("-c:{kind}:{n} {codec} ")).collect::<String>()
     };
+    let pictures = if name.ends_with(".mp4") {
+        ""
+    } else {
+        std::fs::write(folder.join("pictures.sup"), pictures_of_subtitles()).unwrap();
+        "-map 3 -map 3 -c:s:3 copy -c:s:4 dvbsub"
+    };
+    let input = if pictures.is_empty() { "" } else { "-f sup -i @/pictures.sup" };
     ffmpeg(
         folder,
         &format!(
-            "-i @/video.mp4 -f lavfi -i sine=440:r=48000:d=4 -i @/lines.srt -map 0 {}{}-c:v copy -ac 2 {}{}-strict -2 @/{name}",
+            "-i @/video.mp4 -f lavfi -i sine=440:r=48000:d=4 -i @/lines.srt {input} -map 0 {}{}{pictures} -c:v copy -ac 2 {}{}-strict -2 @/{name}",
             maps(1, sounds),
             maps(2, texts),
             choose("a", sounds),

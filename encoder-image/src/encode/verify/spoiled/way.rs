@@ -17,6 +17,7 @@ use crate::role::PodArgs;
 /// Makes `name` in a library of its own and has it encoded; returns the result and the report.
 fn encoded(name: &str, make: fn(&Path, &str), change: fn(&mut Settings)) -> (EncodeResult, EncodeReport) {
     let folder = tempfile::tempdir().unwrap().keep();
+    std::fs::write(folder.join("soft"), "").unwrap();
     make(&folder, name);
     let (library, work) = (folder.join("library"), folder.join("work"));
     for folder in [&library, &work] {
