@@ -5,6 +5,7 @@
 
 mod beneath;
 mod catalog;
+mod confined;
 mod encode;
 mod facts;
 mod failpoint;
@@ -23,6 +24,8 @@ use clap::{Parser, Subcommand};
 
 use crate::role::{PodArgs, finish, task};
 use crate::standalone::explain::{self, FileArgs};
+use crate::standalone::run::{self, RunArgs};
+use crate::standalone::undo;
 
 /// Finds, encodes, verifies and replaces video files for av1-operator.
 #[derive(Parser)]
@@ -37,6 +40,24 @@ enum Command {
     /// Play one role in a pod.
     #[command(subcommand)]
     Pod(Role),
+    /// Find, encode, verify and replace the files of a library on this machine, without a cluster.
+    Run(RunArgs),
+    /// Encode and replace one file.
+    Encode {
+        #[command(flatten)]
+        file: FileArgs,
+        /// A gate to pass over, by its reason, such as TooSmall; repeatable. Those that protect the file are never passed over.
+        #[arg(long)]
+        force: Vec<String>,
+    },
+    /// Bring the original of a replaced file back; the AV1 file goes to the trash.
+    Undo {
+        #[command(flatten)]
+        file: FileArgs,
+        /// Undo the undo: swap them again.
+        #[arg(long)]
+        redo: bool,
+    },
     /// Say what every gate finds in one file, and the verdict.
     Explain {
         #[command(flatten)]
@@ -81,12 +102,21 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(env_filter()).with_target(false).with_writer(std::io::stderr).init();
     match Cli::parse().command {
         Command::Versions => versions::print(),
+        Command::Run(args) => run::run(&args),
+        Command::Encode { file, force } => run::encode(&file, &force),
+        Command::Undo { file, redo } => undo::undo(&file, redo),
         Command::Explain { file, json } => explain::print(&file, false, json),
         Command::Plan { file, json } => explain::print(&file, true, json),
         Command::Pod(Role::Prepare(args)) => finish(&args, task(&args).and_then(|task| prepare::run(&task, &args))),
-        Command::Pod(Role::Catalog(args)) => finish(&args, task(&args).and_then(|task| catalog::run(&task, &args))),
+        Command::Pod(Role::Catalog(args)) => {
+            let confined = confined::apply(&args, &[&args.catalog]);
+            finish(&args, confined.and_then(|()| task(&args)).and_then(|task| catalog::run(&task, &args)))
+        }
         Command::Pod(Role::Workdir(args)) => finish(&args, task(&args).and_then(|task| workdir::run(&task, &args))),
-        Command::Pod(Role::Encode(args)) => finish(&args, task(&args).and_then(|task| encode::run(&task, &args))),
+        Command::Pod(Role::Encode(args)) => {
+            let confined = confined::apply(&args, &[&args.work]);
+            finish(&args, confined.and_then(|()| task(&args)).and_then(|task| encode::run(&task, &args)))
+        }
         Command::Pod(Role::Settle(args)) => finish(&args, task(&args).and_then(|task| settle::run(&task, &args))),
         Command::Pod(Role::Mark(args)) => finish(&args, task(&args).and_then(|task| settle::mark::run(&task, &args))),
         Command::Pod(Role::Purge(args)) => finish(&args, task(&args).and_then(|task| settle::purge::run(&task, &args))),

@@ -3,7 +3,7 @@
 //! May: write the termination message. Must never: touch the library.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use av1_crds::reasons::{self, exit};
@@ -37,12 +37,39 @@ pub(crate) struct PodArgs {
     /// Address of the HTTP page (catalog, encode).
     #[arg(long, default_value_t = SocketAddr::from(([0, 0, 0, 0], AGENT_PORT)))]
     pub(crate) listen: SocketAddr,
+    /// A Unix socket for the HTTP page, instead of an address (catalog, encode).
+    #[arg(long)]
+    pub(crate) socket: Option<PathBuf>,
+    /// Give up the right to write anywhere but in the folders that the role needs (catalog, encode).
+    #[arg(long)]
+    pub(crate) confined: bool,
     /// UID of this pod; written into claims.
     #[arg(long, env = "POD_UID", default_value = "local")]
     pub(crate) pod_uid: String,
     /// Where the result goes.
     #[arg(long, default_value = "/dev/termination-log")]
     pub(crate) termination_log: PathBuf,
+}
+
+/// Where a role's pages are served.
+pub(crate) enum Listener {
+    /// At an address.
+    Tcp(tokio::net::TcpListener),
+    /// At a socket in the file system.
+    Unix(tokio::net::UnixListener),
+}
+
+impl Listener {
+    /// Listens on the socket, when there is one, else at the address.
+    ///
+    /// # Errors
+    /// When it is taken or cannot be made.
+    pub(crate) async fn bind(listen: SocketAddr, socket: Option<&Path>) -> std::io::Result<Self> {
+        match socket {
+            Some(path) => tokio::net::UnixListener::bind(path).map(Self::Unix),
+            None => tokio::net::TcpListener::bind(listen).await.map(Self::Tcp),
+        }
+    }
 }
 
 /// Why a role could not do its work, and the exit code for it.

@@ -5,6 +5,7 @@
 
 mod confine;
 
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
@@ -20,6 +21,8 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group
 
 /// Bytes of stderr that are kept: its end.
 const STDERR_KEPT: usize = 8 << 10;
+/// This program itself, also when its file was replaced or removed meanwhile.
+const OWN: &str = "/proc/self/exe";
 const NO_MEMORY: &str = "Cannot allocate memory";
 const NO_SPACE: &str = "No space left on device";
 /// The C library's words for trouble that has nothing to do with the content of a file.
@@ -136,7 +139,7 @@ pub(crate) fn stream(
 fn run(command: &Command, limits: &Limits, on_chunk: &mut dyn FnMut(&[u8]) -> bool) -> Result<String, SuperviseError> {
     let program = command.program;
     let deadline = Instant::now() + limits.wall;
-    let mut running = Running::spawn(command, None, Stdio::piped())?;
+    let mut running = Running::spawn(command, None, Stdio::null(), Stdio::piped())?;
     let chunks = running.stdout_chunks();
     let end = |error| Err(error);
     loop {
@@ -197,19 +200,30 @@ impl Running {
     /// # Errors
     /// [`SuperviseError::NotFound`] or [`SuperviseError::Start`].
     pub(crate) fn start(command: &Command, folder: &Path) -> Result<Self, SuperviseError> {
-        Self::spawn(command, Some(folder), Stdio::null())
+        Self::spawn(command, Some(folder), Stdio::null(), Stdio::null())
     }
 
-    fn spawn(command: &Command, folder: Option<&Path>, stdout: Stdio) -> Result<Self, SuperviseError> {
+    /// Starts this program itself with other arguments, in a process of its own; `held` stays open in it as its stdin.
+    ///
+    /// # Errors
+    /// [`SuperviseError::Start`].
+    pub(crate) fn start_own(args: &[OsString], env: &[(&str, OsString)], held: Stdio) -> Result<Self, SuperviseError> {
+        let mut command = Command::new(OWN).args(args);
+        command.env = env.iter().map(|(name, value)| (OsString::from(name), value.clone())).collect();
+        Self::spawn(&command, None, held, Stdio::null())
+    }
+
+    fn spawn(command: &Command, folder: Option<&Path>, stdin: Stdio, stdout: Stdio) -> Result<Self, SuperviseError> {
         use std::os::unix::process::CommandExt;
         let program = command.program;
         let mut process = std::process::Command::new(program);
         process.args(&command.args).envs(command.env.iter().map(|(k, v)| (k, v)));
-        process.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).process_group(0);
+        process.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).process_group(0);
         if let Some(folder) = folder {
             process.current_dir(folder);
         }
-        confine::confine(&mut process, command.bounds).map_err(|source| SuperviseError::Start { program, source })?;
+        confine::confine(&mut process, command.bounds, program == OWN)
+            .map_err(|source| SuperviseError::Start { program, source })?;
         let mut child = process.spawn().map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => SuperviseError::NotFound { program },
             _ => SuperviseError::Start { program, source },

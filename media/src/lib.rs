@@ -10,6 +10,7 @@ pub mod identity;
 pub mod ivf;
 pub mod journal;
 pub mod language;
+pub mod local;
 pub mod marker;
 pub mod matroska;
 pub mod mp4;

@@ -18,11 +18,10 @@ use std::time::{Duration, Instant};
 
 use av1_crds::reasons;
 use av1_crds::wire::CatalogTask;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::role::now;
-use crate::role::{PodArgs, RoleFailure};
+use crate::role::{Listener, PodArgs, RoleFailure};
 use crate::supervise;
 use state::Catalog;
 
@@ -92,7 +91,7 @@ pub(crate) fn run(task: &CatalogTask, args: &PodArgs) -> Result<(), RoleFailure>
         .build()
         .map_err(|e| failed("the HTTP server's threads could not be started", e))?;
     let listener = runtime
-        .block_on(TcpListener::bind(args.listen))
+        .block_on(Listener::bind(args.listen, args.socket.as_deref()))
         .map_err(|e| failed(&format!("listening on {}", args.listen), e))?;
     let scanning = Arc::clone(&shared);
     let scanner = std::thread::Builder::new()
@@ -111,11 +110,7 @@ pub(crate) fn run(task: &CatalogTask, args: &PodArgs) -> Result<(), RoleFailure>
 }
 
 /// Serves until a signal asks to end, or the scan thread is gone.
-async fn serve(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    scanner_ended: impl Fn() -> bool,
-) -> Result<(), RoleFailure> {
+async fn serve(listener: Listener, shared: Arc<Shared>, scanner_ended: impl Fn() -> bool) -> Result<(), RoleFailure> {
     let failed = |e: std::io::Error| RoleFailure::retry(reasons::IO_ERROR, format!("the HTTP server ended: {e}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -124,9 +119,15 @@ async fn serve(
     let mut beaten = false;
     let end = Arc::new(tokio::sync::Notify::new());
     let asked = Arc::clone(&end);
-    let server = axum::serve(listener, http::router(Arc::clone(&shared)))
-        .with_graceful_shutdown(async move { asked.notified().await });
-    let mut server = tokio::spawn(server.into_future());
+    let (router, asked) = (http::router(Arc::clone(&shared)), async move { asked.notified().await });
+    let mut server = match listener {
+        Listener::Tcp(listener) => {
+            tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(asked).into_future())
+        }
+        Listener::Unix(listener) => {
+            tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(asked).into_future())
+        }
+    };
     loop {
         tokio::select! {
             _ = terminate.recv() => break,

@@ -6,7 +6,7 @@
 mod analyse;
 mod chunks;
 mod engine;
-mod files;
+pub(crate) mod files;
 mod finish;
 mod mux;
 mod outcome;
@@ -58,7 +58,7 @@ const MOST_MESSAGE: usize = 500;
 pub(crate) fn run(task: &EncodeTask, args: &PodArgs) -> Result<EncodeResult, RoleFailure> {
     let board = Board::default();
     board.update(|p| (p.job_uid, p.run) = (task.job.uid.clone(), task.job.run));
-    page::serve(args.listen, board.clone()).map_err(|e| {
+    page::serve(args.listen, args.socket.as_deref(), board.clone()).map_err(|e| {
         RoleFailure::retry(reasons::IO_ERROR, format!("the page cannot listen on {}: {e}", args.listen))
     })?;
     let mut run = Run::new(task, args, board);

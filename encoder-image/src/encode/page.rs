@@ -3,7 +3,8 @@
 //!
 //! May: listen on the given address. Must never: wait for the encode.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::role::Listener;
 use crate::supervise::request_stop;
 
 /// The figures that the page shows; a handle that can be copied around.
@@ -39,10 +41,9 @@ impl Board {
 ///
 /// # Errors
 /// When the address is taken or the thread can't be started.
-pub(crate) fn serve(listen: SocketAddr, board: Board) -> std::io::Result<()> {
-    let listener = TcpListener::bind(listen)?;
-    listener.set_nonblocking(true)?;
+pub(crate) fn serve(listen: SocketAddr, socket: Option<&Path>, board: Board) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listener = runtime.block_on(Listener::bind(listen, socket))?;
     let (mut terminate, mut interrupt) = {
         let _inside = runtime.enter();
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
@@ -61,9 +62,9 @@ pub(crate) fn serve(listen: SocketAddr, board: Board) -> std::io::Result<()> {
                     request_stop();
                 }
             });
-            let served = match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => axum::serve(listener, app).await,
-                Err(e) => Err(e),
+            let served = match listener {
+                Listener::Tcp(listener) => axum::serve(listener, app).await,
+                Listener::Unix(listener) => axum::serve(listener, app).await,
             };
             if let Err(e) = served {
                 tracing::error!("the page ended: {e}");

@@ -15,7 +15,7 @@ use crate::failpoint::durable;
 const MAX_DEPTH: u32 = 32;
 
 /// Removes `.av1/work/<job uid>`; none there is fine.
-pub(super) fn remove_work(root: &Root, job_uid: &str) -> io::Result<()> {
+pub(crate) fn remove_work(root: &Root, job_uid: &str) -> io::Result<()> {
     let work = root.open_folder(&Path::new(paths::AV1_DIR).join(paths::WORK_DIR))?;
     durable("settle::remove_work", || {
         remove_tree(&work, OsStr::new(job_uid), 0)?;

@@ -7,7 +7,7 @@
 
 mod attributes;
 mod claim;
-mod cleanup;
+pub(crate) mod cleanup;
 mod copy;
 mod error;
 mod find;

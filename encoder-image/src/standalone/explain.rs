@@ -19,6 +19,7 @@ use serde::Serialize;
 use super::config::{self, Config};
 use crate::beneath::Root;
 use crate::catalog::decisions::Decisions;
+use crate::confined;
 use crate::encode::resources;
 use crate::facts::{self, Known};
 
@@ -113,6 +114,7 @@ pub(crate) fn locate(args: &FileArgs) -> Result<Place, String> {
 
 /// Prints the answer; exit code 1 when the file cannot be looked at.
 pub(crate) fn print(args: &FileArgs, with_plan: bool, json: bool) -> ExitCode {
+    confined::look_only();
     match answer(args, with_plan) {
         Ok(answer) if json => match serde_json::to_string_pretty(&answer) {
             Ok(text) => {

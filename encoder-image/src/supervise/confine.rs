@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use av1_media::command::Bounds;
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, apply_filter,
@@ -44,7 +44,7 @@ fn filter() -> Result<BpfProgram, BackendError> {
     filter.try_into()
 }
 
-/// Has `process` confined when it is started.
+/// Has `process` confined when it is started, and killed when the agent is, if it `dies_with_agent`.
 ///
 /// # Errors
 /// When there is no filter for this kind of CPU.
@@ -52,7 +52,7 @@ fn filter() -> Result<BpfProgram, BackendError> {
     unsafe_code,
     reason = "limits that hold from the program's first instruction can only be set between fork and exec"
 )]
-pub(super) fn confine(process: &mut Command, bounds: Bounds) -> io::Result<()> {
+pub(super) fn confine(process: &mut Command, bounds: Bounds, dies_with_agent: bool) -> io::Result<()> {
     let filter = FILTER.as_ref().map_err(|e| io::Error::other(format!("no seccomp filter: {e}")))?;
     let limits = limits(bounds);
     // SAFETY: the closure makes system calls alone: it takes no lock, and nothing in it allocates, not even its errors.
@@ -60,6 +60,10 @@ pub(super) fn confine(process: &mut Command, bounds: Bounds) -> io::Result<()> {
         process.pre_exec(move || {
             for (resource, limit) in limits.iter().flatten() {
                 setrlimit(*resource, *limit)?;
+            }
+            if dies_with_agent {
+                // With the thread, to be exact, that starts it and waits for it.
+                set_parent_process_death_signal(Some(Signal::KILL))?;
             }
             apply_filter(filter).map_err(|error| match error {
                 seccompiler::Error::Prctl(source) | seccompiler::Error::Seccomp(source) => source,

@@ -55,6 +55,8 @@ fn encoded(name: &str, make: fn(&Path, &str), change: fn(&mut Settings)) -> (Enc
         work: work.clone(),
         catalog: folder.clone(),
         listen: ([127, 0, 0, 1], 0).into(),
+        socket: None,
+        confined: false,
         pod_uid: text("local"),
         termination_log: folder.join("end"),
     };

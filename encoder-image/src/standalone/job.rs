@@ -1,0 +1,407 @@
+//! One file's way without a cluster: its state in `.av1/run/jobs`, written before each step, and the steps as roles in
+//! processes of their own. A job that was cut off anywhere goes on from its state.
+//!
+//! May: make work folders, start encode and settle. Must never: change the library itself.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use av1_crds::reasons;
+use av1_crds::wire::{
+    EncodeProgress, EncodeResult, EncodeTask, EncodeVerdict, FileIdentity, JobId, SettleResult, SettleTask,
+    SettleVerdict,
+};
+use av1_crds::{library::ScanRules, settings::Settings};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::board::Board;
+use super::child::{Child, End};
+use super::library::Library;
+use super::stop::Stop;
+use crate::encode::files::{read_json, replace_json};
+use crate::settle::cleanup::remove_work;
+use crate::{beneath::Root, role::now, workdir};
+
+/// How often a role is looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// How often its figures are taken.
+const FIGURES: Duration = Duration::from_secs(1);
+/// Seconds that running chunks may take when the process is to end, unless AV1_GRACE_SECONDS says otherwise.
+const GRACE: &str = "120";
+/// Seconds until the first next attempt; each one more doubles them.
+const BACK_OFF: u64 = 30;
+const MOST_BACK_OFF: u64 = 3_600;
+/// Attempts of settle in a row, after which the job waits for the next start.
+const SETTLE_ATTEMPTS: u32 = 5;
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Phase {
+    /// It waits.
+    Queued,
+    /// It encodes, or did when the process was cut off.
+    Encoding,
+    /// Its outcome is being brought to the volume.
+    Settling,
+}
+
+/// A job, as it is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Job {
+    /// Version of the format.
+    pub(crate) version: u32,
+    /// Names its folders: made from volume, path, size and modification time, so that the same file has the same job.
+    pub(crate) uid: String,
+    /// Path below the library's root.
+    pub(crate) path: String,
+    /// Size in bytes.
+    pub(crate) size: u64,
+    /// What it does.
+    pub(crate) phase: Phase,
+    /// Number of the run; only rises.
+    pub(crate) run: i64,
+    /// Attempts that failed.
+    pub(crate) failures: u32,
+    /// When it may be tried again, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) not_before: Option<String>,
+    /// Settings, frozen when the first run began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) settings: Option<Settings>,
+    /// Identity of the source, as the encode saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<FileIdentity>,
+    /// What is to be settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<EncodeResult>,
+}
+
+/// Where a job is when its thread lets go of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// It is done; its state is gone from the volume.
+    Finished {
+        /// What came of it.
+        verdict: EncodeVerdict,
+        /// One of [`reasons`].
+        reason: String,
+        /// The sentence.
+        message: String,
+    },
+    /// It goes on later.
+    Waits(String),
+}
+
+/// What every job of this process has in common.
+pub(crate) struct Common {
+    pub(crate) library: Library,
+    pub(crate) settings: Settings,
+    pub(crate) scan: ScanRules,
+    /// Encoder processes of one job; 0 leaves it to the plan.
+    pub(crate) workers: u32,
+    pub(crate) max_attempts: u32,
+    /// Gates that are passed over, by reason.
+    pub(crate) force: Vec<String>,
+    /// Whether what we decided before does not count.
+    pub(crate) again: bool,
+    pub(crate) board: Board,
+    pub(crate) stop: Stop,
+}
+
+impl Job {
+    /// A job for a file.
+    pub(crate) fn new(volume_id: &str, path: &str, size: u64, modified_time_ns: i64) -> Self {
+        let digest = Sha256::digest(format!("{volume_id}\0{path}\0{size}\0{modified_time_ns}"));
+        Self {
+            version: 1,
+            uid: hex::encode(&digest[..16]),
+            path: path.to_owned(),
+            size,
+            phase: Phase::Queued,
+            run: 0,
+            failures: 0,
+            not_before: None,
+            settings: None,
+            source: None,
+            outcome: None,
+        }
+    }
+
+    /// Jobs that an earlier process left; what cannot be read is passed over, the file is found again by the scan.
+    pub(crate) fn left_behind(library: &Library) -> io::Result<Vec<Self>> {
+        let mut jobs = Vec::new();
+        for entry in fs::read_dir(library.run_dir().join("jobs"))? {
+            let path = entry?.path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            match read_json::<Self>(&path) {
+                Some(job) if job.version == 1 && path.file_stem().is_some_and(|stem| *stem == *job.uid) => {
+                    jobs.push(job);
+                }
+                _ => tracing::warn!("{} is passed over: it is not a job's state", path.display()),
+            }
+        }
+        jobs.sort_by_key(|job| std::cmp::Reverse((job.phase == Phase::Settling, job.run)));
+        Ok(jobs)
+    }
+
+    /// Whether its back-off is over.
+    pub(crate) fn may_start(&self) -> bool {
+        let at = self.not_before.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
+        at.is_none_or(|at| at <= Timestamp::now())
+    }
+
+    fn file(&self, common: &Common) -> PathBuf {
+        common.library.run_dir().join("jobs").join(format!("{}.json", self.uid))
+    }
+
+    fn save(&self, common: &Common) -> Result<(), String> {
+        replace_json(&self.file(common), self).map_err(|e| format!("the job's state could not be written: {e}"))
+    }
+
+    /// Goes on until it is finished or has to wait.
+    pub(crate) fn drive(&mut self, common: &Common) -> Left {
+        loop {
+            let step = match self.phase {
+                Phase::Queued | Phase::Encoding => self.encode(common),
+                Phase::Settling => self.settle(common),
+            };
+            match step {
+                Ok(None) => {}
+                Ok(Some(left)) => {
+                    if matches!(left, Left::Finished { .. }) {
+                        self.forget(common);
+                    }
+                    return left;
+                }
+                Err(why) => return self.failed(common, reasons::IO_ERROR, &why, true).unwrap_or(Left::Waits(why)),
+            }
+        }
+    }
+
+    /// The state and what is left of the work folder go.
+    fn forget(&self, common: &Common) {
+        let removed = Root::open(&common.library.root).and_then(|root| remove_work(&root, &self.uid));
+        if let Err(e) = removed {
+            tracing::warn!("the work folder of {} could not be removed: {e}", self.path);
+        }
+        if let Err(e) = fs::remove_file(self.file(common)) {
+            tracing::warn!("the state of the job for {} could not be removed: {e}", self.path);
+        }
+    }
+
+    /// One run of the encode role.
+    fn encode(&mut self, common: &Common) -> Result<Option<Left>, String> {
+        let earlier = (self.run > 0).then_some(self.run);
+        (self.phase, self.run, self.not_before) = (Phase::Encoding, self.run + 1, None);
+        let settings = self.settings.get_or_insert_with(|| common.settings.clone()).clone();
+        self.save(common)?;
+        let library = &common.library;
+        let task = EncodeTask {
+            library: library.id.clone(),
+            job: self.id(),
+            volume_id: library.volume_id.clone(),
+            path: self.path.clone(),
+            settings,
+            scan: common.scan.clone(),
+            workers: common.workers,
+            force: common.force.clone(),
+            again: common.again,
+            take_over_run: earlier,
+        };
+        let args = library.args();
+        if let Err(failure) = workdir::run(&task, &args) {
+            let failure = failure.failure;
+            return Ok(self.failed(common, &failure.reason, &failure.message, failure.retryable));
+        }
+        let work = args.state_root.join(av1_crds::paths::WORK_DIR).join(&self.uid).join(self.run.to_string());
+        let grace = std::env::var_os("AV1_GRACE_SECONDS").unwrap_or_else(|| GRACE.into());
+        let env: [(&str, OsString); 2] = [("AV1_GRACE_SECONDS", grace), ("TMPDIR", work.clone().into())];
+        let mut child = Child::start(library, "encode", &task, &[("--work", &work)], &env)?;
+        let mut asked = false;
+        let mut next = Instant::now();
+        let end = loop {
+            if let Some(end) = child.ended::<EncodeResult>() {
+                break end;
+            }
+            if common.stop.is_asked() && !asked {
+                child.ask_to_end();
+                asked = true;
+            }
+            if Instant::now() >= next {
+                next = Instant::now() + FIGURES;
+                if let Ok(progress) = child.get::<EncodeProgress>("/progress") {
+                    self.source = progress.source.clone().or(self.source.take());
+                    common.board.progress(&self.uid, progress);
+                }
+            }
+            std::thread::sleep(TICK);
+        };
+        match end {
+            End::Done(result) => self.verdict(common, result),
+            End::Failed(failure) if asked || failure.reason == reasons::POD_LOST => {
+                self.phase = Phase::Queued;
+                self.save(common)?;
+                Ok(Some(Left::Waits(failure.message)))
+            }
+            End::Failed(failure) => Ok(self.failed(common, &failure.reason, &failure.message, failure.retryable)),
+            End::Lost(why) => Ok(self.failed(common, reasons::ENCODE_FAILED, &why, true)),
+        }
+    }
+
+    fn verdict(&mut self, common: &Common, result: EncodeResult) -> Result<Option<Left>, String> {
+        if result.reason == reasons::SOURCE_CHANGED || result.source.is_none() {
+            return Ok(Some(Left::Finished {
+                verdict: result.verdict,
+                reason: result.reason,
+                message: result.message,
+            }));
+        }
+        self.source.clone_from(&result.source);
+        (self.phase, self.outcome, self.failures) = (Phase::Settling, Some(result), 0);
+        self.save(common)?;
+        Ok(None)
+    }
+
+    /// Counts a failure: another attempt later, or none any more, which is recorded on the volume.
+    fn failed(&mut self, common: &Common, reason: &str, message: &str, retryable: bool) -> Option<Left> {
+        self.failures += 1;
+        let told = |saved: Result<(), String>| match saved {
+            Ok(()) => {}
+            Err(why) => tracing::error!("{why}"),
+        };
+        if retryable && self.failures < common.max_attempts {
+            self.phase = Phase::Queued;
+            self.not_before = Some(self.back_off());
+            told(self.save(common));
+            return Some(Left::Waits(format!("{reason}: {message}")));
+        }
+        let reason = if retryable { reasons::TOO_MANY_FAILURES } else { reason };
+        let message = format!("{} attempts failed; the last: {message}", self.failures);
+        let Some(source) = self.source.clone() else {
+            let (reason, message) = (reason.to_owned(), message);
+            return Some(Left::Finished { verdict: EncodeVerdict::Failed, reason, message });
+        };
+        self.phase = Phase::Settling;
+        self.outcome = Some(EncodeResult {
+            verdict: EncodeVerdict::Failed,
+            reason: reason.to_owned(),
+            message,
+            source: Some(source),
+            output: None,
+            report_sha256: None,
+            size_gate: None,
+            pinning: Default::default(),
+            frames: 0,
+            encode_seconds: 0.0,
+            chunks_resumed: 0,
+        });
+        told(self.save(common));
+        None
+    }
+
+    fn back_off(&self) -> String {
+        let seconds = (BACK_OFF << self.failures.saturating_sub(1).min(10)).min(MOST_BACK_OFF);
+        let at = now().as_second().saturating_add(i64::try_from(seconds).unwrap_or_default());
+        Timestamp::from_second(at).unwrap_or_else(|_| now()).to_string()
+    }
+
+    /// The settle role, until it came to an end. It is never asked to end: it takes no longer than a copy.
+    fn settle(&mut self, common: &Common) -> Result<Option<Left>, String> {
+        let library = &common.library;
+        let outcome = self.outcome.clone().ok_or("the job's state has no outcome")?;
+        let settings = self.settings.clone().unwrap_or_else(|| common.settings.clone());
+        let task = SettleTask {
+            library: library.id.clone(),
+            job: self.id(),
+            volume_id: library.volume_id.clone(),
+            path: self.path.clone(),
+            source: outcome.source.clone().unwrap_or_default(),
+            verdict: outcome.verdict,
+            reason: outcome.reason.clone(),
+            message: outcome.message.clone(),
+            output: outcome.output.clone(),
+            report_sha256: outcome.report_sha256.clone(),
+            size_gate: outcome.size_gate.clone(),
+            settings,
+            force: common.force.clone(),
+            swap: library.swap,
+            takeover_from: Vec::new(),
+        };
+        common.board.settling(&self.uid);
+        // Only one process holds the library, so that whatever settled this job before has ended and its claim is this one's.
+        let uid = PathBuf::from(&self.uid);
+        let mut child = Child::start(library, "settle", &task, &[("--pod-uid", &uid)], &[])?;
+        let end = loop {
+            if let Some(end) = child.ended::<SettleResult>() {
+                break end;
+            }
+            std::thread::sleep(TICK / 4);
+        };
+        let why = match end {
+            End::Done(result) => return Ok(Some(settled(&outcome, &result))),
+            End::Failed(failure) => failure.message,
+            End::Lost(why) => why,
+        };
+        self.failures += 1;
+        if self.failures >= SETTLE_ATTEMPTS || common.stop.is_asked() {
+            self.not_before = Some(self.back_off());
+            self.save(common)?;
+            return Ok(Some(Left::Waits(format!("its outcome could not be brought to the volume: {why}"))));
+        }
+        tracing::warn!("settling {}: {why}; tried again", self.path);
+        common.stop.wait(Duration::from_secs(1 << self.failures));
+        Ok(None)
+    }
+
+    fn id(&self) -> JobId {
+        JobId { name: format!("local-{}", &self.uid[..8.min(self.uid.len())]), uid: self.uid.clone(), run: self.run }
+    }
+}
+
+fn settled(outcome: &EncodeResult, result: &SettleResult) -> Left {
+    let changed = result.verdict == SettleVerdict::SourceChanged;
+    Left::Finished {
+        verdict: if changed { EncodeVerdict::Skipped } else { outcome.verdict },
+        reason: if changed { reasons::SOURCE_CHANGED.to_owned() } else { outcome.reason.clone() },
+        message: match result.verdict {
+            SettleVerdict::Recorded => outcome.message.clone(),
+            _ => result.message.clone(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_same_file_has_the_same_job_and_a_changed_one_another() {
+        let job = |size, time| Job::new("volume", "a/b.mkv", size, time).uid;
+        assert_eq!(job(1, 2), job(1, 2));
+        assert_eq!(BTreeSet::from([job(1, 2), job(2, 2), job(1, 3)]).len(), 3);
+        assert!(job(1, 2).len() == 32);
+    }
+
+    #[test]
+    fn attempts_come_at_growing_distances() {
+        let mut job = Job::new("v", "p", 1, 1);
+        let mut seconds = |failures| {
+            job.failures = failures;
+            let at: Timestamp = job.back_off().parse().unwrap();
+            at.as_second() - now().as_second()
+        };
+        assert!((29..=30).contains(&seconds(1)) && (119..=120).contains(&seconds(3)));
+        assert!((3_599..=3_600).contains(&seconds(40)));
+        assert!(!job.may_start() || job.not_before.is_none());
+    }
+}

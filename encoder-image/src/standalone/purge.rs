@@ -1,0 +1,75 @@
+//! Originals leave the trash when their time is past: the catalog lists them, the purge role looks again and removes them.
+//!
+//! May: start that role. Must never: remove a file itself.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use av1_crds::figures;
+use av1_crds::wire::{Leftovers, PurgeResult, PurgeTask};
+
+use super::child::{Child, End};
+use super::job::Common;
+
+/// How often it is looked for what is due.
+const EVERY: Duration = Duration::from_secs(300);
+/// Files that one purge is given.
+const MOST: usize = 50;
+/// Who it is in claims: only one process holds the library, so that an earlier purge has ended.
+const POD: &str = "purge";
+
+/// The purge role, when it runs.
+#[derive(Default)]
+pub(crate) struct Purge {
+    child: Option<Child>,
+    last: Option<Instant>,
+}
+
+impl Purge {
+    /// Starts a purge when something is due, and takes note of one that ended.
+    pub(crate) fn tick(&mut self, common: &Common, catalog: &Child, due: u64) {
+        if let Some(child) = &mut self.child {
+            let said = match child.ended::<PurgeResult>() {
+                None => return,
+                Some(End::Done(result)) => format!(
+                    "{} originals past their time left the trash, {} freed; {} stay",
+                    result.purged,
+                    figures::size(result.bytes),
+                    result.kept_count
+                ),
+                Some(End::Failed(failure)) => format!("the trash could not be emptied: {}", failure.message),
+                Some(End::Lost(why)) => format!("the trash could not be emptied: {why}"),
+            };
+            tracing::info!("{said}");
+            common.board.event(said);
+            self.child = None;
+        }
+        if due == 0 || self.last.is_some_and(|last| last.elapsed() < EVERY) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        if let Err(why) = self.start(common, catalog) {
+            tracing::warn!("the trash could not be emptied: {why}");
+        }
+    }
+
+    /// Whether nothing runs, and what is due was looked at.
+    pub(crate) fn is_idle(&self, due: u64) -> bool {
+        self.child.is_none() && (due == 0 || self.last.is_some())
+    }
+
+    fn start(&mut self, common: &Common, catalog: &Child) -> Result<(), String> {
+        let left: Leftovers =
+            catalog.get(&format!("/v1/leftovers?limit={MOST}")).map_err(|e| format!("asking the catalog: {e}"))?;
+        let library = &common.library;
+        let task = PurgeTask {
+            library: library.id.clone(),
+            volume_id: library.volume_id.clone(),
+            trash: left.due.into_iter().map(|item| item.trash).collect(),
+            work: Vec::new(),
+            takeover_from: Vec::new(),
+        };
+        self.child = Some(Child::start(library, "purge", &task, &[("--pod-uid", Path::new(POD))], &[])?);
+        Ok(())
+    }
+}
