@@ -39,17 +39,6 @@ impl Kind {
     pub fn is_track(self) -> bool {
         matches!(self, Self::Audio | Self::Subtitle)
     }
-
-    /// ffprobe's name for it.
-    #[must_use]
-    pub fn codec_type(self) -> &'static str {
-        match self {
-            Self::Audio => "audio",
-            Self::Subtitle => "subtitle",
-            Self::Attachment => "attachment",
-            Self::Picture => "video",
-        }
-    }
 }
 
 /// A stream that is kept.
