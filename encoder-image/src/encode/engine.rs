@@ -76,7 +76,8 @@ pub(crate) fn encode(job: &Job<'_>, left: State, patience: Patience, board: &Boa
     let state =
         chunks::repair(job.files, job.frames).map_err(|e| Ended::io("checking the chunks", &job.files.work, &e))?;
     match ended {
-        Ok(()) if state.is_complete() => Ok(state),
+        // Also when it failed: what it joins at its end is not needed, and its own reader of IVF panics at frames of two bytes.
+        Ok(()) | Err(Ended::Failed(_)) if state.is_complete() => Ok(state),
         Ok(()) => Err(Ended::retry(reasons::ENCODE_FAILED, format!("Av1an ended, but {}", kept(&state)))),
         Err(Ended::Failed(mut failure)) => {
             failure.failure.message = format!("{}; {}", failure.failure.message, kept(&state));

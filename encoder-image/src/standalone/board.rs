@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn the_document_has_the_fields_that_its_readers_know_and_no_others() {
         let board = Board::default();
-        let job = Job::new("v", "Films/a.mkv", 7, 1);
+        let job = Job::new("Films/a.mkv", 7, 1).unwrap();
         board.started(&job);
         board.progress(&job.uid, EncodeProgress { frames: 30, total_frames: 120, ..EncodeProgress::default() });
         let document = serde_json::to_value(board.document()).unwrap();

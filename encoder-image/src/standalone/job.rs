@@ -17,11 +17,10 @@ use av1_crds::wire::{
 use av1_crds::{library::ScanRules, settings::Settings};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::board::Board;
 use super::child::{Child, End};
-use super::library::Library;
+use super::library::{Library, random_id};
 use super::stop::Stop;
 use crate::encode::files::{read_json, replace_json};
 use crate::settle::cleanup::remove_work;
@@ -36,6 +35,8 @@ const GRACE: &str = "120";
 /// Seconds until the first next attempt; each one more doubles them.
 const BACK_OFF: u64 = 30;
 const MOST_BACK_OFF: u64 = 3_600;
+/// Every attempt has the same folder, because Av1an remembers paths, and only one process works on it.
+const RUN: i64 = 1;
 /// Attempts of settle in a row, after which the job waits for the next start.
 const SETTLE_ATTEMPTS: u32 = 5;
 
@@ -50,22 +51,25 @@ pub(crate) enum Phase {
     Settling,
 }
 
+/// Path, size and modification time of a file.
+pub(crate) type FileKey = (String, u64, i64);
+
 /// A job, as it is kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Job {
     /// Version of the format.
     pub(crate) version: u32,
-    /// Names its folders: made from volume, path, size and modification time, so that the same file has the same job.
+    /// Random; names its folders. Another encode of the same file is another job.
     pub(crate) uid: String,
     /// Path below the library's root.
     pub(crate) path: String,
     /// Size in bytes.
     pub(crate) size: u64,
+    /// Modification time in nanoseconds since 1970.
+    pub(crate) modified_time_ns: i64,
     /// What it does.
     pub(crate) phase: Phase,
-    /// Number of the run; only rises.
-    pub(crate) run: i64,
     /// Attempts that failed.
     pub(crate) failures: u32,
     /// When it may be tried again, RFC 3339.
@@ -116,21 +120,28 @@ pub(crate) struct Common {
 
 impl Job {
     /// A job for a file.
-    pub(crate) fn new(volume_id: &str, path: &str, size: u64, modified_time_ns: i64) -> Self {
-        let digest = Sha256::digest(format!("{volume_id}\0{path}\0{size}\0{modified_time_ns}"));
-        Self {
+    ///
+    /// # Errors
+    /// When there is no random id for it.
+    pub(crate) fn new(path: &str, size: u64, modified_time_ns: i64) -> Result<Self, String> {
+        Ok(Self {
             version: 1,
-            uid: hex::encode(&digest[..16]),
+            uid: random_id().map_err(|e| format!("making a random id: {e}"))?,
             path: path.to_owned(),
             size,
+            modified_time_ns,
             phase: Phase::Queued,
-            run: 0,
             failures: 0,
             not_before: None,
             settings: None,
             source: None,
             outcome: None,
-        }
+        })
+    }
+
+    /// What tells the file from others, and from what it was before a change.
+    pub(crate) fn file_key(&self) -> FileKey {
+        (self.path.clone(), self.size, self.modified_time_ns)
     }
 
     /// Jobs that an earlier process left; what cannot be read is passed over, the file is found again by the scan.
@@ -148,7 +159,7 @@ impl Job {
                 _ => tracing::warn!("{} is passed over: it is not a job's state", path.display()),
             }
         }
-        jobs.sort_by_key(|job| std::cmp::Reverse((job.phase == Phase::Settling, job.run)));
+        jobs.sort_by_key(|job| job.phase != Phase::Settling);
         Ok(jobs)
     }
 
@@ -199,8 +210,7 @@ impl Job {
 
     /// One run of the encode role.
     fn encode(&mut self, common: &Common) -> Result<Option<Left>, String> {
-        let earlier = (self.run > 0).then_some(self.run);
-        (self.phase, self.run, self.not_before) = (Phase::Encoding, self.run + 1, None);
+        (self.phase, self.not_before) = (Phase::Encoding, None);
         let settings = self.settings.get_or_insert_with(|| common.settings.clone()).clone();
         self.save(common)?;
         let library = &common.library;
@@ -214,14 +224,14 @@ impl Job {
             workers: common.workers,
             force: common.force.clone(),
             again: common.again,
-            take_over_run: earlier,
+            take_over_run: None,
         };
         let args = library.args();
         if let Err(failure) = workdir::run(&task, &args) {
             let failure = failure.failure;
             return Ok(self.failed(common, &failure.reason, &failure.message, failure.retryable));
         }
-        let work = args.state_root.join(av1_crds::paths::WORK_DIR).join(&self.uid).join(self.run.to_string());
+        let work = args.state_root.join(av1_crds::paths::WORK_DIR).join(&self.uid).join(RUN.to_string());
         let grace = std::env::var_os("AV1_GRACE_SECONDS").unwrap_or_else(|| GRACE.into());
         let env: [(&str, OsString); 2] = [("AV1_GRACE_SECONDS", grace), ("TMPDIR", work.clone().into())];
         let mut child = Child::start(library, "encode", &task, &[("--work", &work)], &env)?;
@@ -362,7 +372,7 @@ impl Job {
     }
 
     fn id(&self) -> JobId {
-        JobId { name: format!("local-{}", &self.uid[..8.min(self.uid.len())]), uid: self.uid.clone(), run: self.run }
+        JobId { name: format!("local-{}", &self.uid[..8.min(self.uid.len())]), uid: self.uid.clone(), run: RUN }
     }
 }
 
@@ -380,21 +390,18 @@ fn settled(outcome: &EncodeResult, result: &SettleResult) -> Left {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
-    fn the_same_file_has_the_same_job_and_a_changed_one_another() {
-        let job = |size, time| Job::new("volume", "a/b.mkv", size, time).uid;
-        assert_eq!(job(1, 2), job(1, 2));
-        assert_eq!(BTreeSet::from([job(1, 2), job(2, 2), job(1, 3)]).len(), 3);
-        assert!(job(1, 2).len() == 32);
+    fn two_jobs_for_one_file_have_folders_of_their_own() {
+        let job = || Job::new("a/b.mkv", 1, 2).unwrap();
+        assert_ne!(job().uid, job().uid);
+        assert_eq!(job().file_key(), job().file_key());
     }
 
     #[test]
     fn attempts_come_at_growing_distances() {
-        let mut job = Job::new("v", "p", 1, 1);
+        let mut job = Job::new("p", 1, 1).unwrap();
         let mut seconds = |failures| {
             job.failures = failures;
             let at: Timestamp = job.back_off().parse().unwrap();

@@ -25,7 +25,7 @@ use super::board::Board;
 use super::child::{Child, End};
 use super::config::{self, Config};
 use super::explain::{FileArgs, locate};
-use super::job::{Common, Job, Left, Phase};
+use super::job::{Common, FileKey, Job, Left, Phase};
 use super::library::Library;
 use super::purge::Purge;
 use super::screen::Screen;
@@ -97,7 +97,7 @@ fn session(args: &RunArgs) -> Result<(), String> {
     }
     let queue: VecDeque<Job> =
         Job::left_behind(&common.library).map_err(|e| format!("reading .av1/run/jobs: {e}"))?.into();
-    let known = queue.iter().map(|job| job.uid.clone()).collect();
+    let known = queue.iter().map(Job::file_key).collect();
     let scan = config.scan.clone();
     let min_free = config.spec.storage.as_ref().and_then(|s| s.min_free_percent).unwrap_or(MIN_FREE_PERCENT);
     let screen = Screen::new(common.board.clone());
@@ -130,9 +130,9 @@ fn one_file(args: &FileArgs, force: &[String]) -> Result<(), String> {
     let (common, slots) = begin(Library::open(&place.root)?, &config, Some(force))?;
     let root = Root::open(&place.root).map_err(|e| e.to_string())?;
     let identity = facts::identity(&root, path).map_err(|e| format!("{path}: {e}"))?;
-    let job = Job::new(&common.library.volume_id, path, identity.size, identity.modified_time_ns);
+    let job = Job::new(path, identity.size, identity.modified_time_ns)?;
     let left = Job::left_behind(&common.library).map_err(|e| e.to_string())?;
-    let job = left.into_iter().find(|earlier| earlier.uid == job.uid).unwrap_or(job);
+    let job = left.into_iter().find(|earlier| earlier.file_key() == job.file_key()).unwrap_or(job);
     let mut screen = Screen::new(common.board.clone());
     let mut workers = Workers::new(Arc::clone(&common), slots);
     workers.start(job)?;
@@ -288,7 +288,7 @@ struct Session {
     catalog: Catalog,
     queue: VecDeque<Job>,
     /// Files that this process has, or had, a job for.
-    known: BTreeSet<String>,
+    known: BTreeSet<FileKey>,
     screen: Screen,
     purge: Purge,
     once: bool,
@@ -314,7 +314,7 @@ impl Session {
             if !stopping && Instant::now() >= next {
                 next = Instant::now() + ASK;
                 if let Some((summary, page)) = self.catalog.ask(&self.common) {
-                    self.take(&summary, &page);
+                    self.take(&summary, &page)?;
                     self.start(&summary)?;
                     if let Some(catalog) = &self.catalog.child {
                         self.purge.tick(&self.common, catalog, summary.due_in_trash);
@@ -338,7 +338,7 @@ impl Session {
     }
 
     /// New candidates join the queue behind those that wait.
-    fn take(&mut self, summary: &CatalogSummary, page: &CandidatePage) {
+    fn take(&mut self, summary: &CatalogSummary, page: &CandidatePage) -> Result<(), String> {
         if let Some(problem) = &summary.problem
             && self.told.as_ref() != Some(problem)
         {
@@ -346,14 +346,14 @@ impl Session {
             self.told = Some(problem.clone());
         }
         for file in &page.items {
-            let volume = &self.common.library.volume_id;
-            let job = Job::new(volume, &file.path, file.size, file.modified_time_ns);
-            if self.queue.len() < PAGE && self.known.insert(job.uid.clone()) {
-                self.queue.push_back(job);
+            let key = (file.path.clone(), file.size, file.modified_time_ns);
+            if self.queue.len() < PAGE && self.known.insert(key) {
+                self.queue.push_back(Job::new(&file.path, file.size, file.modified_time_ns)?);
             }
         }
         let files = u64::try_from(summary.files.total).unwrap_or_default();
         self.common.board.counted(files, self.queue.len() as u64);
+        Ok(())
     }
 
     /// Starts jobs while there are CPUs and space for them.
@@ -391,10 +391,6 @@ impl Session {
         match left {
             Left::Finished { verdict, reason, message } => {
                 self.screen.say(&format!("{}: {verdict:?}, {reason}: {message}", job.path));
-                // A changed file is found again under another UID; one that a user restored, too.
-                if reason != reasons::ENCODED {
-                    self.known.insert(job.uid);
-                }
             }
             Left::Waits(why) => {
                 self.screen.say(&format!("{}: goes on later: {why}", job.path));
