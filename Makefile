@@ -48,6 +48,9 @@ check: packages $(CARGO_DENY) ## fmt, clippy, licences, chart, generated files, 
 test: ## the gate: checks, unit tests, faults, real media, end to end on the cluster
 	@tests/run-all
 
+test-faults: packages ## every fault at every step on ext4, xfs, btrfs, mergerfs, bindfs and exFAT; ARGS=NAME for one
+	@tests/faults/file-systems $(ARGS)
+
 bench: ## the ratios of docs/benchmarks.md; ARGS=--json for a list of objects
 	@$(MAKE) images >&2
 	@tests/bench/run $(ARGS)
@@ -56,4 +59,4 @@ $(CARGO_DENY): | packages
 	@echo "cargo-deny $(CARGO_DENY_VERSION): compiling into $(CACHE)/tools (once)"
 	@CARGO_TARGET_DIR=$(CACHE)/tools/target cargo install --quiet --debug --locked --root $(CACHE)/tools cargo-deny@$(CARGO_DENY_VERSION)
 
-.PHONY: help demo demo-down cluster-up cluster-down packages binaries images generate check test bench
+.PHONY: help demo demo-down cluster-up cluster-down packages binaries images generate check test test-faults bench

@@ -10,6 +10,8 @@
 mod bench;
 #[path = "faults/matrix.rs"]
 mod matrix;
+#[path = "faults/refusals.rs"]
+mod refusals;
 #[path = "faults/scenes.rs"]
 mod scenes;
 

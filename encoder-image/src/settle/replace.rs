@@ -149,13 +149,29 @@ fn prepare(
         let at = journal.time().to_string();
         return record::target_exists(root, state, task, &goal.path, &at).map(|outcome| (journal, Err(outcome)));
     }
+    let before = identity_of(&original).doing(|| "looking at the original".to_owned())?;
     let mut not_kept = Vec::new();
-    place_output(root, place, task, output, |copy| {
-        not_kept = attributes::take_over(&original, copy, task.settings.modified_time)?;
-        Ok(())
-    })?;
+    // The original is hashed while the output is copied: two streams of a disk or a server, and two CPUs where there are.
+    let (placed, hashed) = std::thread::scope(|scope| {
+        let hashing = scope.spawn(|| original.try_clone().and_then(sha256));
+        let placed = place_output(root, place, task, output, |copy| {
+            not_kept = attributes::take_over(&original, copy, task.settings.modified_time)?;
+            Ok(())
+        });
+        let hashed = hashing.join().unwrap_or_else(|_| Err(std::io::Error::other("the thread that hashes ended")));
+        (placed, hashed.doing(|| "hashing the original".to_owned()))
+    });
+    placed?;
+    let hashed = match hashed {
+        Ok(sha256) => Hashed { file: original, before, sha256 },
+        Err(error) => {
+            // The copy was placed by this very run.
+            let _ = place.folder.unlink(&place.part);
+            return Err(error);
+        }
+    };
     let at = journal.time();
-    let planned = plan(place, goal, task, original, output, not_kept, at).and_then(|swap| {
+    let planned = plan(place, goal, task, hashed, output, not_kept, at).and_then(|swap| {
         let marker = users_marker(root, Path::new(&task.path)).doing(|| "looking for the user's markers".to_owned())?;
         let marker = marker.filter(|_| !task.force.iter().any(|reason| reason == reasons::SKIP_MARKER));
         Ok(match (swap, marker) {
@@ -191,24 +207,27 @@ fn open_planned(place: &Place, task: &SettleTask) -> Result<Option<File>, Settle
     open().doing(|| "looking at the original".to_owned())
 }
 
-/// Hashes the original and, if it still is the planned one after that, lays down what is swapped.
+/// The original, and what it was while it was hashed.
+struct Hashed {
+    file: File,
+    before: FileIdentity,
+    sha256: String,
+}
+
+/// If the original still is the planned one after it was hashed, lays down what is swapped.
 fn plan(
     place: &Place,
     goal: &Goal,
     task: &SettleTask,
-    original: File,
+    original: Hashed,
     output: &OutputFile,
     not_kept: Vec<String>,
     at: Timestamp,
 ) -> Result<Option<Swap>, SettleError> {
-    let look = |file: &File| identity_of(file).doing(|| "looking at the original".to_owned());
-    let before = look(&original)?;
-    let again = original.try_clone().doing(|| "holding the original open".to_owned())?;
-    let original_sha256 = sha256(original).doing(|| "hashing the original".to_owned())?;
-    let after = look(&again)?;
-    drop_cache(&again);
+    let after = identity_of(&original.file).doing(|| "looking at the original".to_owned())?;
+    drop_cache(&original.file);
     let at_name = identity_at(&place.folder, &place.name).doing(|| "looking at the original".to_owned())?;
-    if before != after
+    if original.before != after
         || compare(&task.source, &after) == Comparison::Different
         || at_name.as_ref().is_none_or(|now| compare(now, &after) == Comparison::Different)
     {
@@ -220,7 +239,7 @@ fn plan(
     Ok(Some(Swap {
         method: task.swap,
         old: after,
-        old_sha256: original_sha256,
+        old_sha256: original.sha256,
         new: copy,
         new_sha256: output.sha256.clone(),
         kept_name: goal.keep.free_name(task, place)?,

@@ -143,6 +143,8 @@ impl Bench {
         let prepared: Value = serde_json::from_str(&prepared.result).unwrap();
         if method == "auto" {
             prepared["done"]["swap"].as_str().unwrap().clone_into(&mut bench.method);
+            let wanted = std::env::var("AV1_FAULTS_SWAP").unwrap_or_else(|_| bench.method.clone());
+            assert_eq!(bench.method, wanted, "prepare found another way to swap: {prepared}");
         }
         let work = library.join(format!(".av1/work/{JOB}/{RUN}"));
         std::fs::create_dir_all(work.join("chunks/deep")).unwrap();
@@ -213,9 +215,14 @@ impl Bench {
         command.env("AV1_TRACE_FAILPOINTS", &trace).env("AV1_HOLD_UNTIL", &go);
         command.env("FAILPOINTS", format!("{point}=return(hold)"));
         let mut started = Started(command.spawn().unwrap(), self.log(pod));
-        let limit = Instant::now() + Duration::from_secs(60);
+        // Long enough for any machine: a point that is not passed shows by the end of the process.
+        let limit = Instant::now() + Duration::from_secs(900);
         while !std::fs::read_to_string(&trace).unwrap_or_default().lines().any(|line| line == point) {
-            assert!(Instant::now() < limit && started.0.try_wait().unwrap().is_none(), "{point} was not reached");
+            let ended = started.0.try_wait().unwrap();
+            if ended.is_some() || Instant::now() > limit {
+                let _ = started.0.kill();
+                panic!("{point} was not passed: {ended:?} {:?}", started.wait_for());
+            }
             std::thread::sleep(Duration::from_millis(1));
         }
         let made = meanwhile();
@@ -293,8 +300,13 @@ impl Bench {
         use std::io::Write;
         let path = self.library().join("filler");
         let mut filler = std::fs::File::create(&path).unwrap();
-        let block = [0x5A; 4096];
-        while filler.write_all(&block).and_then(|()| filler.sync_all()).is_ok() {}
+        // In large steps first; what is not on the disk yet may still turn out not to fit, so the smallest come after a sync.
+        let block = [0x5A; 1 << 18];
+        for size in [1 << 18, 4096] {
+            while filler.write_all(&block[..size]).is_ok() {}
+            let _ = filler.sync_all();
+        }
+        while filler.write_all(&block[..4096]).and_then(|()| filler.sync_all()).is_ok() {}
         let full = filler.metadata().unwrap().len();
         filler.set_len(full.saturating_sub(free)).unwrap();
         filler.sync_all().unwrap();
