@@ -6,6 +6,8 @@
 
 use av1_crds::figures;
 
+use crate::ivf::{FILE_HEADER, FRAME_HEADER};
+
 /// Fewest finished chunks, and the smallest part of the frames in them, from which anything is concluded.
 pub const LEAST_CHUNKS: usize = 20;
 /// One in so many frames must be in finished chunks.
@@ -21,6 +23,15 @@ pub struct Sampled {
     pub frames: u64,
     /// Bytes of its video.
     pub bytes: u64,
+}
+
+impl Sampled {
+    /// A chunk in an IVF file of `size` bytes; what the file has round its frames does not come into the output.
+    #[must_use]
+    pub fn of_ivf(frames: u64, size: u64) -> Self {
+        let round = frames.saturating_mul(FRAME_HEADER as u64).saturating_add(FILE_HEADER as u64);
+        Self { frames, bytes: size.saturating_sub(round) }
+    }
 }
 
 /// What the whole encode will come to.
@@ -91,6 +102,12 @@ mod tests {
 
     fn chunk(frames: u64, bytes: u64) -> Sampled {
         Sampled { frames, bytes }
+    }
+
+    #[test]
+    fn headers_of_a_chunks_file_do_not_count() {
+        assert_eq!(Sampled::of_ivf(10, 32 + 10 * 12 + 7), chunk(10, 7));
+        assert_eq!(Sampled::of_ivf(u64::MAX, 5).bytes, 0);
     }
 
     #[test]

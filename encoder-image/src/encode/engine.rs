@@ -249,7 +249,7 @@ impl<'a> Follower<'a> {
     fn hopeless(&self) -> Option<String> {
         let Gate { input_bytes, max_percent } = self.job.gate?;
         let done: Vec<Sampled> =
-            self.done.done.values().map(|chunk| Sampled { frames: chunk.frames, bytes: chunk.size_bytes }).collect();
+            self.done.done.values().map(|chunk| Sampled::of_ivf(chunk.frames, chunk.size_bytes)).collect();
         let projection = project(&done, self.chunks as usize, self.job.frames, self.job.copied)?;
         projection.is_hopeless(input_bytes, max_percent).then(|| projection.why(input_bytes, max_percent))
     }
