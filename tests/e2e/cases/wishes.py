@@ -116,7 +116,7 @@ def protecting_gates_cannot_be_forced(library):
 
 def originals_leave_the_trash_after_their_time_unless_their_replacement_changed(library):
     short = Context("purged", {"scan": {"minSize": "100Ki", "intervalSeconds": 2, "include": [BIKES, "Shorts/-x*"]},
-                               "replacement": {"trashRetention": "30s"}})
+                               "replacement": {"trashRetention": "15s"}})
     short.fill()
     short.apply()
     try:
