@@ -58,7 +58,7 @@ pub struct EncodeJobSpec {
     #[schemars(length(max = 32), inner(length(min = 1, max = 64)))]
     #[x_kube(validation = ("self.all(r, !(r in ['NotRegular', 'NotStable', 'OtherOwner', 'CannotDecode', 'UnsupportedStream']))", "spec.force cannot pass over NotRegular, NotStable, OtherOwner, CannotDecode and UnsupportedStream, which protect the file: remove them, and put right what the gate names"))]
     #[x_kube(validation = ("self.all(r, !(r in ['UnrepresentableName', 'Unreadable', 'NoVideo']))", "spec.force cannot pass over UnrepresentableName, Unreadable and NoVideo: there would be nothing to encode, remove them"))]
-    #[x_kube(validation = ("self.all(r, !(r in ['ContainerChange', 'DolbyVision']))", "spec.force cannot pass over ContainerChange and DolbyVision: set spec.settings.replacement.containerChange or spec.settings.encode.dynamicHdr instead"))]
+    #[x_kube(validation = ("self.all(r, !(r in ['ContainerChange', 'DolbyVision']))", "spec.force cannot pass over ContainerChange and DolbyVision: remove them, and set spec.settings.replacement.containerChange where the container is to change"))]
     pub force: Vec<String>,
     /// Jobs with a higher number start first; of equal ones, the older. -1000 to 1000. Default: 0.
     #[serde(default)]
