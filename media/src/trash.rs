@@ -5,6 +5,7 @@ use av1_crds::paths;
 use av1_crds::wire::{FileIdentity, JobId, LibraryId, Wanted};
 use serde::{Deserialize, Serialize};
 
+use crate::journal::Swap;
 use crate::receipt::path_hash;
 
 /// Version of the format.
@@ -51,6 +52,33 @@ pub struct TrashEntry {
 }
 
 impl TrashEntry {
+    /// The description of the old file of `swap`, which was at `path`; `replacement_path` when the new one has another.
+    #[must_use]
+    pub fn of(
+        swap: &Swap,
+        holds: Wanted,
+        path: String,
+        replacement_path: Option<String>,
+        library: LibraryId,
+        job: JobId,
+    ) -> Self {
+        Self {
+            v: VERSION,
+            file: swap.kept_name.clone(),
+            holds,
+            path,
+            replacement_path,
+            library,
+            job,
+            identity: swap.old.clone(),
+            sha256: swap.old_sha256.clone(),
+            replacement: swap.new.clone(),
+            replacement_sha256: swap.new_sha256.clone(),
+            at: swap.at.clone(),
+            until: swap.until.clone().unwrap_or_default(),
+        }
+    }
+
     /// Reads a description.
     ///
     /// # Errors

@@ -9,11 +9,10 @@ use av1_media::marker::Marker;
 
 use super::claim::{self, Who};
 use super::error::{Doing, SettleError};
-use super::place::{Place, State, identity_at};
+use super::place::{Place, identity_at};
 use super::{record, result};
 use crate::beneath::Root;
 use crate::role::{PodArgs, RoleFailure, now};
-use crate::volume;
 
 /// Marks one file, or takes its mark away.
 pub(crate) fn run(task: &MarkTask, args: &PodArgs) -> Result<MarkResult, RoleFailure> {
@@ -21,9 +20,7 @@ pub(crate) fn run(task: &MarkTask, args: &PodArgs) -> Result<MarkResult, RoleFai
     let _points = crate::failpoint::setup();
     super::validate_uids(&[&task.job.uid], &args.pod_uid, &task.takeover_from)?;
     super::validate_path(&task.path)?;
-    let root = Root::open(&args.library).doing(|| format!("opening the library {}", args.library.display()))?;
-    volume::check(&root, &task.volume_id, &task.library)?;
-    let state = State::open(&root)?;
+    let (root, state) = super::open(args, &task.volume_id, &task.library)?;
     let who = Who { path: &task.path, job: &task.job.uid, run: task.job.run, takeover_from: &task.takeover_from };
     let claim = claim::take(&state, who, &args.pod_uid).map_err(|error| error.failure(false))?;
     let marked = mark(&root, task);

@@ -27,7 +27,7 @@ use std::ffi::OsStr;
 use av1_crds::paths;
 use av1_crds::reasons;
 use av1_crds::settings::ReplacementMode;
-use av1_crds::wire::{EncodeVerdict, OutputFile, SettleResult, SettleTask};
+use av1_crds::wire::{EncodeVerdict, LibraryId, OutputFile, SettleResult, SettleTask};
 use av1_media::identity::{Comparison, compare};
 use av1_media::journal::Journal;
 use av1_media::receipt::Receipt;
@@ -57,9 +57,7 @@ pub(crate) fn run(task: &SettleTask, args: &PodArgs) -> Result<SettleResult, Rol
     #[cfg(feature = "failpoints")]
     let _points = crate::failpoint::setup();
     validate(task, &args.pod_uid)?;
-    let root = Root::open(&args.library).doing(|| format!("opening the library {}", args.library.display()))?;
-    volume::check(&root, &task.volume_id, &task.library)?;
-    let state = State::open(&root)?;
+    let (root, state) = open(args, &task.volume_id, &task.library)?;
     let swapping = || read_journal(&state, task).map_or(true, |journal| journal.is_some_and(|j| j.swap.is_some()));
     let who = Who { path: &task.path, job: &task.job.uid, run: task.job.run, takeover_from: &task.takeover_from };
     let claim = claim::take(&state, who, &args.pod_uid).map_err(|error| error.failure(swapping()))?;
@@ -70,6 +68,14 @@ pub(crate) fn run(task: &SettleTask, args: &PodArgs) -> Result<SettleResult, Rol
         tracing::warn!("the claim on the path could not be removed ({error}); the operator's next pod takes it over");
     }
     settled.map_err(|error| error.failure(keep))
+}
+
+/// The library and our own folders in it, when the volume is the one that was prepared for this library.
+fn open(args: &PodArgs, volume_id: &str, library: &LibraryId) -> Result<(Root, State), RoleFailure> {
+    let root = Root::open(&args.library).doing(|| format!("opening the library {}", args.library.display()))?;
+    volume::check(&root, volume_id, library)?;
+    let state = State::open(&root)?;
+    Ok((root, state))
 }
 
 /// Refuses what would reach outside the library, or into what is ours.

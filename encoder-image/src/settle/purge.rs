@@ -70,9 +70,7 @@ pub(crate) fn run(task: &PurgeTask, args: &PodArgs) -> Result<PurgeResult, RoleF
         let counts = format!("{} files and {} work folders", task.trash.len(), task.work.len());
         return Err(SettleError::Invalid(format!("a purge takes at most {MAX_PURGE} of each, not {counts}")).into());
     }
-    let root = Root::open(&args.library).doing(|| format!("opening the library {}", args.library.display()))?;
-    volume::check(&root, &task.volume_id, &task.library)?;
-    let state = State::open(&root)?;
+    let (root, state) = super::open(args, &task.volume_id, &task.library)?;
     claim::forget_others(&state, None, &task.takeover_from)?;
     Ok(Work { root: &root, state: &state, task, pod: &args.pod_uid }.all()?)
 }

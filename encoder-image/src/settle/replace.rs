@@ -12,7 +12,7 @@ use av1_media::identity::{Comparison, compare, same_content};
 use av1_media::journal::{Record, Swap};
 use av1_media::receipt::Receipt;
 use av1_media::swap::apart::Old;
-use av1_media::trash::{self, MAX_NAME, TrashEntry};
+use av1_media::trash::{MAX_NAME, TrashEntry};
 use jiff::Timestamp;
 
 use super::copy::{drop_cache, place_output, sha256};
@@ -252,21 +252,8 @@ fn plan(
 
 /// Description of the original in the trash.
 fn entry(task: &SettleTask, goal: &Goal, swap: &Swap) -> TrashEntry {
-    TrashEntry {
-        v: trash::VERSION,
-        file: swap.kept_name.clone(),
-        holds: Wanted::Original,
-        path: task.path.clone(),
-        replacement_path: goal.new_name.is_some().then(|| goal.path.clone()),
-        library: task.library.clone(),
-        job: task.job.clone(),
-        identity: swap.old.clone(),
-        sha256: swap.old_sha256.clone(),
-        replacement: swap.new.clone(),
-        replacement_sha256: swap.new_sha256.clone(),
-        at: swap.at.clone(),
-        until: swap.until.clone().unwrap_or_default(),
-    }
+    let replacement_path = goal.new_name.is_some().then(|| goal.path.clone());
+    TrashEntry::of(swap, Wanted::Original, task.path.clone(), replacement_path, task.library.clone(), task.job.clone())
 }
 
 /// All names are where they belong: the receipt.

@@ -19,7 +19,7 @@ use av1_media::receipt::Replaced;
 use av1_media::restore::Restoring;
 use av1_media::swap::apart::Old;
 use av1_media::swap::{Holds, Names};
-use av1_media::trash::{self, SUFFIX, TrashEntry, path_in_trash, split_path};
+use av1_media::trash::{SUFFIX, TrashEntry, path_in_trash, split_path};
 use rustix::io::Errno;
 
 use super::claim::{self, Who};
@@ -33,7 +33,6 @@ use super::{keep, record, result};
 use crate::beneath::{Folder, Root};
 use crate::failpoint::durable;
 use crate::role::{PodArgs, RoleFailure};
-use crate::volume;
 use lookup::Plan;
 
 type RestoreJournal = Journal<Restoring>;
@@ -59,9 +58,7 @@ pub(crate) fn run(task: &RestoreTask, args: &PodArgs) -> Result<RestoreResult, R
     let _points = crate::failpoint::setup();
     super::validate_uids(&[&task.job.uid], &args.pod_uid, &task.takeover_from)?;
     super::validate_path(&task.path)?;
-    let root = Root::open(&args.library).doing(|| format!("opening the library {}", args.library.display()))?;
-    volume::check(&root, &task.volume_id, &task.library)?;
-    let state = State::open(&root)?;
+    let (root, state) = super::open(args, &task.volume_id, &task.library)?;
     Work { root: &root, state: &state, task, pod: &args.pod_uid }.all()
 }
 
@@ -372,22 +369,11 @@ fn file_name(path: &str) -> String {
 /// Description of the file that makes room.
 fn entry(restoring: &Restoring, swap: &Swap) -> TrashEntry {
     let found = restoring.claimed();
-    TrashEntry {
-        v: trash::VERSION,
-        file: swap.kept_name.clone(),
-        holds: match restoring.task.wanted {
-            Wanted::Original => Wanted::Encoded,
-            Wanted::Encoded => Wanted::Original,
-        },
-        path: found.to_owned(),
-        replacement_path: (found != restoring.target).then(|| restoring.target.clone()),
-        library: restoring.task.library.clone(),
-        job: restoring.task.job.clone(),
-        identity: swap.old.clone(),
-        sha256: swap.old_sha256.clone(),
-        replacement: swap.new.clone(),
-        replacement_sha256: swap.new_sha256.clone(),
-        at: swap.at.clone(),
-        until: swap.until.clone().unwrap_or_default(),
-    }
+    let holds = match restoring.task.wanted {
+        Wanted::Original => Wanted::Encoded,
+        Wanted::Encoded => Wanted::Original,
+    };
+    let replacement_path = (found != restoring.target).then(|| restoring.target.clone());
+    let (library, job) = (restoring.task.library.clone(), restoring.task.job.clone());
+    TrashEntry::of(swap, holds, found.to_owned(), replacement_path, library, job)
 }

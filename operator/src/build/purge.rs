@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use av1_crds::labels;
 use av1_crds::library::MediaLibrary;
 use av1_crds::wire::PurgeTask;
-use av1_crds::{labels, paths};
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
-use super::pod::{PodOptions, RolePod, User, helper, labels_of, library_mount, task_argument};
+use super::pod::{PodOptions, RolePod, User, labels_of};
+use super::settle::writer_pod;
 use super::{purge_name, role};
 
 /// Purge Job number `run`.
@@ -25,12 +26,6 @@ pub(crate) fn purge_job(
     let mut all = labels_of(&library.name_any(), role::PURGE);
     all.insert(labels::RUN.to_owned(), run.to_string());
     let pod = RolePod { role: role::PURGE, library, options, user, labels: all, annotations: BTreeMap::new() };
-    let main = pod.container(
-        pod.role,
-        task_argument(task)?,
-        vec![library_mount(library, paths::LIBRARY, "", false)],
-        helper(),
-    );
-    let template = pod.pod(Vec::new(), main, Vec::new());
+    let template = writer_pod(&pod, task)?;
     Ok(pod.job(purge_name(&library.uid().unwrap_or_default(), run), library, template))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use av1_crds::library::MediaLibrary;
 use av1_crds::{EncodeJob, labels, paths};
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::ResourceExt;
 use serde::Serialize;
 
@@ -35,12 +36,16 @@ pub(crate) fn writer_job<T: Serialize>(
             (labels::ENCODE_JOB.to_owned(), job.name_any()),
         ]),
     };
-    let main = pod.container(
-        pod.role,
-        task_argument(task)?,
-        vec![library_mount(library, paths::LIBRARY, "", false)],
-        helper(),
-    );
-    let template = pod.pod(Vec::new(), main, Vec::new());
+    let template = writer_pod(&pod, task)?;
     Ok(pod.job(batch_name(&job.uid().unwrap_or_default(), role, run), job, template))
+}
+
+/// A pod with one small container that has the library read-write.
+///
+/// # Errors
+/// When the task can't be written as JSON.
+pub(super) fn writer_pod<T: Serialize>(pod: &RolePod<'_>, task: &T) -> Result<PodTemplateSpec, serde_json::Error> {
+    let mounts = vec![library_mount(pod.library, paths::LIBRARY, "", false)];
+    let main = pod.container(pod.role, task_argument(task)?, mounts, helper());
+    Ok(pod.pod(Vec::new(), main, Vec::new()))
 }
