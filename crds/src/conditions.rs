@@ -66,6 +66,8 @@ pub mod reason {
         OWNED_BY_ANOTHER = "OwnedByAnother";
         /// A setting cannot work; the message names it.
         INVALID_SETTINGS = "InvalidSettings";
+        /// The encoder cannot be asked for what `encode` says; the message has the key and what is allowed.
+        INVALID_ENCODER_PARAMS = "InvalidEncoderParams";
         /// The catalog's pod is not ready; the message quotes why.
         CATALOG_UNAVAILABLE = "CatalogUnavailable";
         /// Free space fell below `spec.storage.minFreePercent`.

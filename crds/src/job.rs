@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::{Settings, SettingsSections};
-use crate::wire::{Check, EncodePlan, FileIdentity, MediaSummary, Pinning, SizeGateResult};
+use crate::wire::{Check, EncodePlan, FileIdentity, MediaSummary, Pinning, QualityScore, SizeGateResult};
 
 /// One file of a library and what becomes of it.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -32,7 +32,8 @@ use crate::wire::{Check, EncodePlan, FileIdentity, MediaSummary, Pinning, SizeGa
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Node", type_ = "string", json_path = ".status.nodeName", priority = 1),
     printcolumn(name = "File", type_ = "string", json_path = ".spec.source.path", priority = 1),
-    printcolumn(name = "Ratio", type_ = "string", json_path = ".status.sizeGate.percent", priority = 1)
+    printcolumn(name = "Ratio", type_ = "string", json_path = ".status.sizeGate.percent", priority = 1),
+    printcolumn(name = "Score", type_ = "string", json_path = ".status.quality.mean", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("self.libraryRef == oldSelf.libraryRef", "spec.libraryRef cannot be changed: make a new EncodeJob"))]
@@ -277,6 +278,9 @@ pub struct EncodeJobStatus {
     /// Size of the output against the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_gate: Option<SizeGateResult>,
+    /// Quality of the output against the source, when it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<QualityScore>,
     /// What is on the volume now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<JobResult>,

@@ -4,12 +4,14 @@
 //! May: describe data. Must never: do I/O, read a clock or the environment, or depend on another crate of this workspace.
 
 pub mod conditions;
+pub mod encoding;
 pub mod figures;
 pub mod job;
 pub mod labels;
 pub mod library;
 pub mod metrics;
 pub mod paths;
+pub mod profiles;
 pub mod quantity;
 pub mod reasons;
 pub mod settings;

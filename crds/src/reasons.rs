@@ -113,6 +113,10 @@ reasons! {
     SOURCE_CHANGED = "SourceChanged", Temporary;
     /// At least one check of the output failed; the source is untouched.
     VERIFICATION_FAILED = "VerificationFailed", Final;
+    /// The output scores below `verify.quality`, or a scene below `encode.targetQuality`; the source is untouched.
+    QUALITY_TOO_LOW = "QualityTooLow", Final;
+    /// The encoder cannot be asked for what `encode` says; the message has the key and what is allowed.
+    INVALID_ENCODER_PARAMS = "InvalidEncoderParams", Final;
     /// The encoder or a tool around it failed.
     ENCODE_FAILED = "EncodeFailed", Temporary;
     /// No frame and no CPU use for too long.

@@ -7,6 +7,11 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::encoding::{
+    EncodeOverrides, EncoderChoice, EngineChoice, Metric, Profile, QualityRule, QualitySection, TargetQuality,
+    TargetQualitySection, Tier,
+};
+use crate::profiles;
 use crate::quantity::{QuantityError, parse_seconds};
 
 /// Default of `verify.durationToleranceMillis`.
@@ -17,24 +22,6 @@ pub const MAX_PERCENT: u32 = 90;
 pub const TRASH_RETENTION: &str = "168h";
 /// Seconds that an original stays in the trash when `replacement.originals` is Delete: a quarter of an hour.
 pub const DELETE_SECONDS: u64 = 900;
-
-/// What the encode aims at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Profile {
-    /// CRF and preset by the height of the picture, for results that look like the source.
-    #[default]
-    QualityFirst,
-}
-
-/// How much time an encode may take.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Tier {
-    /// The profile's own preset.
-    #[default]
-    High,
-    /// One preset slower.
-    VeryHigh,
-}
 
 /// What becomes of a verified output that is small enough.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -90,33 +77,35 @@ pub enum ContainerChange {
     Allow,
 }
 
-/// Values that override the profile's.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct EncodeOverrides {
-    /// Constant rate factor, 1 to 63; lower is better and larger. Default: the profile's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 63))]
-    pub crf: Option<u32>,
-    /// SVT-AV1 preset, 0 to 13; lower is slower and smaller. Default: the profile's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 13))]
-    pub preset: Option<u32>,
-}
-
 /// How the video is encoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("!has(self.targetQuality) || (has(self.profile) && self.profile == 'TargetQuality')", "encode.targetQuality needs encode.profile: TargetQuality beside it: the other profiles have a fixed CRF"))]
+#[x_kube(validation = ("!has(self.profile) || self.profile != 'TargetQuality' || !has(self.engine) || self.engine != 'Ffmpeg'", "encode.profile TargetQuality searches the CRF of each scene, which only Av1an encodes apart: write engine: Auto"))]
+#[x_kube(validation = ("!has(self.profile) || self.profile != 'TargetQuality' || !has(self.overrides) || !has(self.overrides.crf)", "encode.profile TargetQuality searches the CRF: remove encode.overrides.crf"))]
 pub struct EncodeSection {
-    /// What the encode aims at. Default: QualityFirst.
+    /// What the encode aims at.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(description = profiles::profile_text())]
     pub profile: Option<Profile>,
     /// How much time it may take. Default: High.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
+    /// Which encoder does it; Auto takes the first of SvtAv1, Aom and Rav1e that the image has. Default: Auto.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<EncoderChoice>,
+    /// What drives the encoder. Av1an encodes scenes apart and goes on from finished ones; FFmpeg starts again. Auto takes FFmpeg only for a picture that changes its size. Default: Auto.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineChoice>,
     /// Values that override the profile's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overrides: Option<EncodeOverrides>,
+    /// Whether `overrides.extraParams` may name hardware encoding at all. The image's encoders all work in software and know no such parameter. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_hardware: Option<bool>,
+    /// The range that each scene's score is to land in; with the profile TargetQuality alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_quality: Option<TargetQualitySection>,
 }
 
 /// Which streams are kept.
@@ -142,6 +131,9 @@ pub struct VerifySection {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 60_000))]
     pub duration_tolerance_millis: Option<u32>,
+    /// The quality that the whole output must have. Default: none is measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<QualitySection>,
 }
 
 /// How small the output has to be.
@@ -220,6 +212,33 @@ pub struct Settings {
     /// Override of the profile's preset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<u32>,
+    /// Which encoder does it.
+    #[serde(default)]
+    pub encoder: EncoderChoice,
+    /// What drives the encoder.
+    #[serde(default)]
+    pub engine: EngineChoice,
+    /// Override of the profile's strength of grain synthesis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub film_grain: Option<u32>,
+    /// Override of the profile's distance of key frames, in frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyframe_interval: Option<u32>,
+    /// Override of the frames that the encoder looks ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lookahead: Option<u32>,
+    /// Further parameters of the encoder, each `key=value`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_params: Vec<String>,
+    /// Whether further parameters may name hardware encoding.
+    #[serde(default)]
+    pub allow_hardware: bool,
+    /// The range that each scene's score is to land in; of the profile TargetQuality alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_quality: Option<TargetQuality>,
+    /// The quality that the whole output must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<QualityRule>,
     /// Languages of audio and subtitle tracks that are dropped, lower case.
     pub drop_languages: Vec<String>,
     /// Whether covers are kept.
@@ -278,11 +297,22 @@ impl Settings {
             };
         }
         let retention = pick!(replacement.trash_retention).unwrap_or_else(|| TRASH_RETENTION.to_owned());
+        let profile = pick!(encode.profile).unwrap_or_default();
+        let target = pick!(encode.target_quality);
         Ok(Self {
-            profile: pick!(encode.profile).unwrap_or_default(),
+            profile,
             tier: pick!(encode.tier).unwrap_or_default(),
             crf: pick!(encode.overrides.crf),
             preset: pick!(encode.overrides.preset),
+            encoder: pick!(encode.encoder).unwrap_or_default(),
+            engine: pick!(encode.engine).unwrap_or_default(),
+            film_grain: pick!(encode.overrides.film_grain),
+            keyframe_interval: pick!(encode.overrides.keyframe_interval),
+            lookahead: pick!(encode.overrides.lookahead),
+            extra_params: pick!(encode.overrides.extra_params).unwrap_or_default(),
+            allow_hardware: pick!(encode.allow_hardware).unwrap_or_default(),
+            target_quality: (profile == Profile::TargetQuality).then(|| TargetQuality::resolve(target.as_ref())),
+            quality: pick!(verify.quality).as_ref().map(QualityRule::resolve),
             drop_languages: pick!(streams.drop_languages)
                 .unwrap_or_default()
                 .iter()

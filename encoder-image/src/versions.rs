@@ -22,7 +22,7 @@ pub(crate) fn look() -> Versions {
         match capture(&command, &Limits { wall: WALL, stdout: MOST_BYTES }) {
             Ok(captured) => versions
                 .record(tool, &format!("{}\n{}", String::from_utf8_lossy(&captured.stdout), captured.stderr_tail)),
-            Err(error) => versions.missing.push(error.to_string()),
+            Err(error) => versions.lacks(tool, error.to_string()),
         }
     }
     versions

@@ -66,8 +66,6 @@ pub struct Files<'a> {
 /// The call that finds scenes, encodes what is not done yet, and ends. What it joins is thrown away: the chunks are what counts.
 #[must_use]
 pub fn encode(files: &Files<'_>, plan: &Plan) -> Command {
-    let params: Vec<String> =
-        plan.video_params.iter().cloned().chain(["--lp".to_owned(), plan.lp.to_string()]).collect();
     Command::new("av1an")
         .arg("-i")
         .arg(files.script)
@@ -77,8 +75,9 @@ pub fn encode(files: &Files<'_>, plan: &Plan) -> Command {
         .arg(files.scenes)
         .arg("--log-file")
         .arg(files.log)
-        .args(["--log-level", "debug", "--encoder", "svt-av1", "--pix-format", PIX_FMT])
-        .args(["--video-params", &params.join(" "), "--workers", &plan.workers.to_string()])
+        .args(["--log-level", "debug", "--encoder", plan.encoder.av1an(), "--passes", "1"])
+        .args(["--pix-format", PIX_FMT, "--no-defaults"])
+        .args(["--video-params", &plan.command_line().join(" "), "--workers", &plan.workers.to_string()])
         .args(["--extra-split", &plan.max_scene.to_string(), "--min-scene-len", &MIN_SCENE.to_string()])
         // Cuts are looked for in 8 bit: in 10 bit Av1an 0.5.2 finds others, and others in each run.
         .args(["--sc-pix-format", "yuv420p"])
@@ -151,6 +150,59 @@ pub fn chunks(json: &[u8], frames: u64) -> Result<Vec<Chunk>, Av1anError> {
         return Err(Av1anError::Gap { file: FILE, message: format!("chunk {at} has the number {}", chunk.index) });
     }
     Ok(chunks)
+}
+
+/// The value of the encoder's parameter `key` of each chunk in `chunks.json`, by number; none of a chunk without it.
+///
+/// # Errors
+/// [`Av1anError`] when it can't be read.
+pub fn params(json: &[u8], key: &str) -> Result<BTreeMap<u32, u32>, Av1anError> {
+    let chunks: Vec<ChunkParams> =
+        serde_json::from_slice(json).map_err(|source| Av1anError::Json { file: "chunks.json", source })?;
+    let value = |chunk: &ChunkParams| {
+        let at = chunk.video_params.iter().position(|word| names(word, key))?;
+        let word = &chunk.video_params[at];
+        word.split_once('=')
+            .map(|(_, value)| value)
+            .or_else(|| chunk.video_params.get(at + 1).map(String::as_str))?
+            .parse()
+            .ok()
+    };
+    Ok(chunks.iter().filter_map(|chunk| Some((chunk.index, value(chunk)?))).collect())
+}
+
+/// `chunks.json` with other values of the parameter `key` for the chunks of these numbers; everything else stays.
+///
+/// # Errors
+/// [`Av1anError`] when it can't be read or written.
+pub fn with_params(json: &[u8], key: &str, values: &BTreeMap<u32, u32>) -> Result<Vec<u8>, Av1anError> {
+    let wrong = |source| Av1anError::Json { file: "chunks.json", source };
+    let mut chunks: Vec<serde_json::Value> = serde_json::from_slice(json).map_err(wrong)?;
+    for chunk in &mut chunks {
+        let index = chunk.get("index").and_then(serde_json::Value::as_u64).and_then(|index| u32::try_from(index).ok());
+        let Some(value) = index.and_then(|index| values.get(&index)) else { continue };
+        let Some(words) = chunk.get_mut("video_params").and_then(serde_json::Value::as_array_mut) else { continue };
+        let Some(at) = words.iter().position(|word| word.as_str().is_some_and(|word| names(word, key))) else {
+            continue;
+        };
+        if words[at].as_str().is_some_and(|word| word.contains('=')) {
+            words[at] = format!("--{key}={value}").into();
+        } else if let Some(word) = words.get_mut(at + 1) {
+            *word = value.to_string().into();
+        }
+    }
+    serde_json::to_vec(&chunks).map_err(wrong)
+}
+
+#[derive(Deserialize)]
+struct ChunkParams {
+    index: u32,
+    video_params: Vec<String>,
+}
+
+/// Whether an argument names the parameter `key`.
+fn names(word: &str, key: &str) -> bool {
+    word.strip_prefix("--").is_some_and(|rest| rest.split('=').next() == Some(key))
 }
 
 /// Checks that the scenes of `scenes.json` cover frames 0 to `frames`, and returns how many there are.
@@ -258,6 +310,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::encoders::{Encoder, Engine};
     use crate::profile::Quality;
 
     const NTSC: Rational = Rational { num: 24_000, den: 1_001 };
@@ -279,11 +332,13 @@ mod tests {
     #[test]
     fn the_call_is_this() {
         let plan = Plan {
+            encoder: Encoder::SvtAv1,
+            engine: Engine::Av1an,
             quality: Quality { crf: 23, preset: 4 },
             workers: 2,
-            lp: 1,
+            threads: 1,
             max_scene: 240,
-            video_params: ["--preset", "4", "--crf", "23"].map(str::to_owned).to_vec(),
+            params: [("preset", "4"), ("crf", "23")].map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec(),
         };
         let files = Files {
             script: Path::new("/work/source.vpy"),
@@ -310,6 +365,20 @@ mod tests {
             chunks(br#"[{"index":0,"start_frame":0,"end_frame":5},{"index":0,"start_frame":5,"end_frame":9}]"#, 9)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn the_rate_factor_of_single_chunks_is_read_and_changed_in_the_words_of_every_encoder() {
+        let json = br#"[{"index":0,"start_frame":0,"video_params":["--preset","4","--crf","24"],"x":{"y":1}},{"index":1,"video_params":["--cq-level=24","--cpu-used=4"]}]"#;
+        assert_eq!(params(json, "crf").unwrap(), BTreeMap::from([(0, 24)]));
+        assert_eq!(params(json, "cq-level").unwrap(), BTreeMap::from([(1, 24)]));
+        let other = with_params(json, "crf", &BTreeMap::from([(0, 30), (1, 31), (7, 1)])).unwrap();
+        let text = String::from_utf8(with_params(&other, "cq-level", &BTreeMap::from([(1, 31)])).unwrap()).unwrap();
+        assert!(
+            text.contains(r#""--crf","30""#) && text.contains(r#""--cq-level=31""#) && text.contains(r#""y":1"#),
+            "{text}"
+        );
+        assert!(params(b"{", "crf").is_err() && with_params(b"x", "crf", &BTreeMap::new()).is_err());
     }
 
     #[test]

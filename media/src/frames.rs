@@ -59,6 +59,8 @@ pub struct Decoded {
     pub times: FrameTimes,
     /// The rate that the times confirm.
     pub rate: Rational,
+    /// Whether the picture changes its size or format within the video.
+    pub changes_size: bool,
 }
 
 impl DecodePass {
@@ -109,12 +111,6 @@ impl DecodePass {
     ) -> Result<Decoded, Refusal> {
         let refuse = |reason, message: String| Err(Refusal { reason, message });
         let frames = self.frames();
-        if self.starts > 1 {
-            return refuse(
-                reasons::UNSUPPORTED_STREAM,
-                "the size or format of the picture changes within the video".to_owned(),
-            );
-        }
         if let Some(line) = self.unknown {
             return refuse(
                 reasons::CANNOT_DECODE,
@@ -145,11 +141,12 @@ impl DecodePass {
                 format!("{} of {told} frames that could be told are interlaced", self.interlaced),
             );
         }
+        let changes_size = self.starts > 1;
         let times = FrameTimes { time_base, pts: self.pts };
         let rate = constant_rate(&times, rates)
             .map_err(|message| Refusal { reason: reasons::VARIABLE_FRAME_RATE, message })?;
         plausible(frames, rate, duration)?;
-        Ok(Decoded { times, rate })
+        Ok(Decoded { times, rate, changes_size })
     }
 }
 
@@ -256,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_interlacing_missing_frames_and_a_changing_picture_are_refused() {
+    fn errors_interlacing_and_missing_frames_are_refused_and_a_changing_picture_is_told() {
         let times = rounded(100, FILM);
         let reason =
             |pass: DecodePass, duration, errors| pass.finish(MILLIS, &[FILM], duration, errors).unwrap_err().reason;
@@ -264,9 +261,12 @@ mod tests {
         assert_eq!(reason(pass(&[], ""), None, ""), reasons::CANNOT_DECODE);
         assert_eq!(reason(pass(&times, "tff"), None, ""), reasons::INTERLACED);
         assert_eq!(reason(pass(&times, "progressive"), Some(600.0), ""), reasons::FRAME_COUNT_MISMATCH);
-        let mut changed = pass(&times, "progressive");
-        changed.line("frame:0    pts:5000    pts_time:5");
-        assert_eq!(reason(changed, None, ""), reasons::UNSUPPORTED_STREAM);
+        let finish = |pass: DecodePass| pass.finish(MILLIS, &[FILM], None, "").unwrap();
+        let mut changed = pass(&times[..60], "progressive");
+        for (frame, pts) in times[60..].iter().enumerate() {
+            changed.line(&format!("frame:{frame}    pts:{pts}    pts_time:5"));
+        }
+        assert_eq!((finish(changed).changes_size, finish(pass(&times, "progressive")).changes_size), (true, false));
         let mut untimed = pass(&times, "progressive");
         untimed.line("frame:100  pts:NOPTS   pts_time:NOPTS");
         assert_eq!(reason(untimed, None, ""), reasons::VARIABLE_FRAME_RATE);

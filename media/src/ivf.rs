@@ -79,29 +79,53 @@ pub fn is_av1(header: &[u8]) -> bool {
 /// # Errors
 /// When reading or seeking fails.
 pub fn walk(source: &mut (impl Read + Seek), length: u64) -> io::Result<Walk> {
-    let mut found = Walk::default();
-    let mut header = [0; FILE_HEADER];
-    if length < FILE_HEADER as u64 || read_full(source, &mut header)? < FILE_HEADER || !is_av1(&header) {
-        return Ok(found);
-    }
-    let mut position = FILE_HEADER as u64;
-    loop {
-        if position == length {
-            found.whole = true;
-            return Ok(found);
+    Walker::default().go_on(source, length)
+}
+
+/// Walks a file that grows: each look goes on where the last one ended.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Walker {
+    position: u64,
+    found: Walk,
+}
+
+impl Walker {
+    /// What the file of `length` bytes holds now. One that became shorter is walked afresh.
+    ///
+    /// # Errors
+    /// When reading or seeking fails.
+    pub fn go_on(&mut self, source: &mut (impl Read + Seek), length: u64) -> io::Result<Walk> {
+        if length < self.position {
+            *self = Self::default();
         }
-        let mut frame = [0; FRAME_HEADER];
-        source.seek(SeekFrom::Start(position))?;
-        if read_full(source, &mut frame)? < FRAME_HEADER {
-            return Ok(found);
+        self.found.whole = false;
+        if self.position == 0 {
+            let mut header = [0; FILE_HEADER];
+            source.seek(SeekFrom::Start(0))?;
+            if length < FILE_HEADER as u64 || read_full(source, &mut header)? < FILE_HEADER || !is_av1(&header) {
+                return Ok(self.found);
+            }
+            self.position = FILE_HEADER as u64;
         }
-        let size = u64::from(FrameHeader::parse(frame).size);
-        position += FRAME_HEADER as u64 + size;
-        if size == 0 || position > length {
-            return Ok(found);
+        loop {
+            if self.position == length {
+                self.found.whole = true;
+                return Ok(self.found);
+            }
+            let mut frame = [0; FRAME_HEADER];
+            source.seek(SeekFrom::Start(self.position))?;
+            if read_full(source, &mut frame)? < FRAME_HEADER {
+                return Ok(self.found);
+            }
+            let size = u64::from(FrameHeader::parse(frame).size);
+            let end = self.position + FRAME_HEADER as u64 + size;
+            if size == 0 || end > length {
+                return Ok(self.found);
+            }
+            self.position = end;
+            self.found.frames += 1;
+            self.found.data_bytes += size;
         }
-        found.frames += 1;
-        found.data_bytes += size;
     }
 }
 
@@ -154,6 +178,18 @@ mod tests {
             assert_eq!(found.whole, ends.contains(&length), "{length}");
             assert_eq!(found.frames, ends[1..].iter().filter(|end| **end <= length).count() as u64, "{length}");
         }
+    }
+
+    #[test]
+    fn a_file_that_grows_is_walked_as_if_it_were_read_anew_each_time() {
+        let bytes = file(&[5, 1, 9, 200]);
+        let mut walker = Walker::default();
+        for length in (0..=bytes.len()).step_by(3) {
+            let found = walker.go_on(&mut Cursor::new(&bytes[..length]), length as u64).unwrap();
+            assert_eq!(found, walked(&bytes[..length]), "{length}");
+        }
+        let other = file(&[7]);
+        assert_eq!(walker.go_on(&mut Cursor::new(&other), other.len() as u64).unwrap(), walked(&other));
     }
 
     #[test]

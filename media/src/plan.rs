@@ -1,9 +1,13 @@
 //! The plan of one encode: quality from the profile, workers from CPUs and memory, the encoder's parameters.
 
+use av1_crds::profiles::table;
 use av1_crds::settings::Settings;
 
+use crate::encoders::check::{InvalidParam, check_for};
+use crate::encoders::words::{Asked, Params, command_line, params};
+use crate::encoders::{Encoder, Engine};
 use crate::probe::{Probe, Stream};
-use crate::profile::{OutOfRange, Quality, bits_per_pixel, max_scene_frames, quality};
+use crate::profile::{Quality, bits_per_pixel, height_class, max_scene_frames, quality};
 use crate::rational::Rational;
 
 /// Memory that a worker needs for each megapixel of the picture, in bytes.
@@ -25,36 +29,81 @@ pub struct Resources {
 /// How a file is encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
+    /// What encodes.
+    pub encoder: Encoder,
+    /// What drives it.
+    pub engine: Engine,
     /// Constant rate factor and preset.
     pub quality: Quality,
     /// Encoder processes at once.
     pub workers: u32,
-    /// SVT-AV1's level of parallelism (`--lp`) of each.
-    pub lp: u32,
+    /// Threads of each; of SVT-AV1 its level of parallelism (`--lp`).
+    pub threads: u32,
     /// Longest scene in frames.
     pub max_scene: u32,
-    /// The parameters that decide what the bytes are; workers and `--lp` do not.
-    pub video_params: Vec<String>,
+    /// The parameters that decide what the bytes are; workers and threads do not.
+    pub params: Params,
+}
+
+impl Plan {
+    /// The encoder's arguments as Av1an hands them to its program.
+    #[must_use]
+    pub fn command_line(&self) -> Vec<String> {
+        command_line(self.encoder, &self.params, self.threads)
+    }
+
+    /// The parameters in one line, for tags and reports.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let words = self.params.iter().map(|(key, value)| format!("{key}={value}").trim_end_matches('=').to_owned());
+        words.collect::<Vec<_>>().join(":")
+    }
+
+    /// Strength of the grain that decoders are to add; 0 is none.
+    #[must_use]
+    pub fn grain(&self) -> u32 {
+        let key = crate::encoders::params::ranges(self.encoder).film_grain.key;
+        self.params.iter().find(|(known, _)| known == key).and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
+    }
 }
 
 /// Plans the encode of `video`.
 ///
 /// # Errors
-/// [`OutOfRange`] when an override is out of the encoder's range.
+/// [`InvalidParam`] when the encoder can't be asked for what the settings say.
 pub fn plan(
     settings: &Settings,
     probe: &Probe,
     video: &Stream,
     rate: Rational,
     resources: Resources,
-) -> Result<Plan, OutOfRange> {
+    (encoder, engine): (Encoder, Engine),
+) -> Result<Plan, InvalidParam> {
+    check_for(settings, encoder, engine)?;
     let (width, height) = (video.width.unwrap_or(0), video.height.unwrap_or(0));
-    let quality = quality(settings, width, height, bits_per_pixel(probe, video, rate))?;
-    let (workers, threads) = workers(resources, u64::from(width) * u64::from(height));
-    let mut video_params: Vec<String> =
-        ["--preset", &quality.preset.to_string(), "--crf", &quality.crf.to_string()].map(str::to_owned).to_vec();
-    video_params.extend(colour_params(video));
-    Ok(Plan { quality, workers, lp: level_of_parallelism(threads), max_scene: max_scene_frames(rate), video_params })
+    let quality = quality(settings, encoder, width, height, bits_per_pixel(probe, video, rate))?;
+    let (workers, threads) = match engine {
+        Engine::Av1an => workers(resources, u64::from(width) * u64::from(height)),
+        Engine::Ffmpeg => (1, resources.cpus.max(1)),
+    };
+    let asked = Asked {
+        encoder,
+        crf: quality.crf,
+        preset: quality.preset,
+        class: height_class(width, height),
+        table: table(settings.profile),
+        settings,
+        signal: &colour_params(video),
+    };
+    Ok(Plan {
+        encoder,
+        engine,
+        quality,
+        workers,
+        threads: if encoder == Encoder::SvtAv1 { level_of_parallelism(threads) } else { threads },
+        max_scene: max_scene_frames(settings, rate),
+        params: params(&asked),
+    })
 }
 
 /// Workers, and threads of each, so that both fill the CPUs: 8 workers at 32 to 39 CPUs, a quarter of them above, else up to 4;
@@ -204,11 +253,13 @@ mod tests {
         };
         let settings = Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap();
         let probe = Probe { format: crate::probe::Format::default(), streams: vec![video.clone()], chapters: vec![] };
-        let plan = plan(&settings, &probe, &video, Rational { num: 25, den: 1 }, on(2, None, 0)).unwrap();
+        let with = (Encoder::SvtAv1, Engine::Av1an);
+        let plan = plan(&settings, &probe, &video, Rational { num: 25, den: 1 }, on(2, None, 0), with).unwrap();
         assert_eq!(
-            plan.video_params.join(" "),
-            "--preset 4 --crf 23 --color-primaries 1 --transfer-characteristics 13 --color-range 0 --chroma-sample-position left"
+            plan.command_line().join(" "),
+            "--preset 4 --crf 23 --keyint 0 --scd 0 --rc 0 --color-primaries 1 --transfer-characteristics 13 --color-range 0 --chroma-sample-position left --lp 1"
         );
-        assert_eq!((plan.workers, plan.lp, plan.max_scene), (2, 1, 240));
+        assert!(plan.in_words().starts_with("preset=4:crf=23:keyint=0"));
+        assert_eq!((plan.workers, plan.threads, plan.max_scene, plan.grain()), (2, 1, 240, 0));
     }
 }

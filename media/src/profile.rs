@@ -1,52 +1,26 @@
-//! The profile tables: constant rate factor and preset by the height of the picture, and the encoder's own ranges.
+//! What a profile comes to for one source and encoder: rate factor and preset by the height of the picture, and the length of
+//! scenes. The tables are in `av1_crds::profiles`.
 
-use av1_crds::settings::{Profile, Settings, Tier};
+use av1_crds::profiles::table;
+use av1_crds::settings::{Settings, Tier};
 
+use crate::encoders::Encoder;
+use crate::encoders::check::InvalidParam;
+use crate::encoders::params::ranges;
 use crate::probe::{Probe, Stream};
 use crate::rational::Rational;
 
-/// Range of SVT-AV1's `--crf` that is used; its half steps and values above are not.
-pub const CRF: std::ops::RangeInclusive<u32> = 1..=63;
-/// Range of SVT-AV1's `--preset` that is used; -1 is for debugging.
-pub const PRESET: std::ops::RangeInclusive<u32> = 0..=13;
 /// Bits per pixel and frame, H.264 measure, below which a source's bitrate is very low.
 pub const VERY_LOW_BITS: f64 = 0.04;
-/// Longest scene of `QualityFirst` in frames; a key frame stands at the start of each scene and nowhere else.
-pub const MAX_SCENE_FRAMES: u32 = 240;
 /// Longest scene in seconds; the shorter of both counts, so that players can seek in a film of 10 frames a second too.
 pub const MAX_SCENE_SECONDS: f64 = 10.0;
-
-/// One row of a profile: from this height class up.
-struct Row {
-    height: u32,
-    crf: u32,
-    preset: u32,
-}
-
-/// `QualityFirst`, by height class, highest first.
-const QUALITY_FIRST: [Row; 4] = [
-    Row { height: 2160, crf: 21, preset: 3 },
-    Row { height: 1440, crf: 22, preset: 4 },
-    Row { height: 1080, crf: 23, preset: 4 },
-    Row { height: 0, crf: 24, preset: 5 },
-];
-
-/// A value is out of the encoder's range.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name} is {value}, but SVT-AV1 takes {from} to {to}: change encode.overrides.{name}")]
-pub struct OutOfRange {
-    name: &'static str,
-    value: u32,
-    from: u32,
-    to: u32,
-}
 
 /// What a profile comes to for one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quality {
-    /// Constant rate factor.
+    /// Constant rate factor; of rav1e the quantizer.
     pub crf: u32,
-    /// SVT-AV1 preset.
+    /// Preset; of libaom `cpu-used`, of rav1e the speed.
     pub preset: u32,
 }
 
@@ -57,28 +31,32 @@ pub fn height_class(width: u32, height: u32) -> u32 {
     height.max(u32::try_from(from_width).unwrap_or(u32::MAX))
 }
 
-/// Constant rate factor and preset for a picture of this size. `bits` is the source's bits per pixel and frame
-/// ([`bits_per_pixel`]), when known.
+/// Rate factor and preset for a picture of this size. `bits` is the source's bits per pixel and frame ([`bits_per_pixel`]),
+/// when known.
 ///
 /// # Errors
-/// [`OutOfRange`] when an override is out of the encoder's range.
-pub fn quality(settings: &Settings, width: u32, height: u32, bits: Option<f64>) -> Result<Quality, OutOfRange> {
-    let class = height_class(width, height);
-    let Profile::QualityFirst = settings.profile;
-    let row = QUALITY_FIRST.iter().find(|row| class >= row.height).unwrap_or(&QUALITY_FIRST[3]);
+/// [`InvalidParam`] when an override is out of the encoder's range.
+pub fn quality(
+    settings: &Settings,
+    encoder: Encoder,
+    width: u32,
+    height: u32,
+    bits: Option<f64>,
+) -> Result<Quality, InvalidParam> {
+    let table = table(settings.profile);
+    let row = table.row(height_class(width, height));
     let very_low = bits.is_some_and(|bits| bits < VERY_LOW_BITS);
     let slower = u32::from(settings.tier == Tier::VeryHigh);
-    let crf = settings.crf.unwrap_or(row.crf + u32::from(very_low));
-    let preset = settings.preset.unwrap_or(row.preset - slower);
-    Ok(Quality { crf: checked("crf", crf, &CRF)?, preset: checked("preset", preset, &PRESET)? })
-}
-
-fn checked(name: &'static str, value: u32, range: &std::ops::RangeInclusive<u32>) -> Result<u32, OutOfRange> {
-    if range.contains(&value) {
-        Ok(value)
-    } else {
-        Err(OutOfRange { name, value, from: *range.start(), to: *range.end() })
-    }
+    let (crf, preset) = match encoder {
+        Encoder::SvtAv1 => (row.crf, row.preset),
+        Encoder::Aom => (row.crf, row.cpu_used),
+        Encoder::Rav1e => (row.quantizer, row.speed),
+    };
+    let more = if very_low && encoder != Encoder::Rav1e { table.very_low_adds } else { 0 };
+    let crf = settings.crf.unwrap_or(crf + more);
+    let preset = settings.preset.unwrap_or(preset.saturating_sub(slower));
+    let own = ranges(encoder);
+    Ok(Quality { crf: own.crf.hold("crf", crf, encoder)?, preset: own.preset.hold("preset", preset, encoder)? })
 }
 
 /// Bits per pixel and frame of the main video in the measure of H.264: what HEVC and VP9 need counts 1.6 times, what MPEG-2
@@ -101,17 +79,18 @@ pub fn bits_per_pixel(probe: &Probe, video: &Stream, rate: Rational) -> Option<f
     (pixels > 0.0).then(|| bits * measure / pixels)
 }
 
-/// Longest scene in frames at `rate` frames a second.
+/// Longest scene in frames at `rate` frames a second: the user's, else the profile's and ten seconds at most.
 #[must_use]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-pub fn max_scene_frames(rate: Rational) -> u32 {
-    let by_time = (rate.as_f64() * MAX_SCENE_SECONDS).round().clamp(24.0, f64::from(MAX_SCENE_FRAMES));
-    by_time as u32
+pub fn max_scene_frames(settings: &Settings, rate: Rational) -> u32 {
+    let profile = f64::from(table(settings.profile).keyframe_interval);
+    let by_time = (rate.as_f64() * MAX_SCENE_SECONDS).round().clamp(24.0, profile);
+    settings.keyframe_interval.unwrap_or(by_time as u32)
 }
 
 #[cfg(test)]
 mod tests {
-    use av1_crds::settings::SettingsSections;
+    use av1_crds::settings::{Profile, SettingsSections};
 
     use super::*;
 
@@ -120,7 +99,7 @@ mod tests {
     }
 
     fn quality_of(settings: &Settings, width: u32, height: u32, bits: f64) -> (u32, u32) {
-        let found = quality(settings, width, height, Some(bits)).unwrap();
+        let found = quality(settings, Encoder::SvtAv1, width, height, Some(bits)).unwrap();
         (found.crf, found.preset)
     }
 
@@ -146,7 +125,7 @@ mod tests {
         let very_high = Settings { tier: Tier::VeryHigh, ..settings() };
         assert_eq!(quality_of(&very_high, 1920, 1080, 0.039), (24, 3));
         assert_eq!(quality_of(&settings(), 1920, 1080, 0.04), (23, 4));
-        assert_eq!(quality(&settings(), 1920, 1080, None).unwrap(), Quality { crf: 23, preset: 4 });
+        assert_eq!(quality(&settings(), Encoder::SvtAv1, 1920, 1080, None).unwrap(), Quality { crf: 23, preset: 4 });
     }
 
     #[test]
@@ -155,10 +134,32 @@ mod tests {
         assert_eq!(quality_of(&own, 3840, 2160, 0.01), (30, 8));
         let wrong = Settings { preset: Some(14), ..settings() };
         assert_eq!(
-            quality(&wrong, 640, 360, None).unwrap_err().to_string(),
-            "preset is 14, but SVT-AV1 takes 0 to 13: change encode.overrides.preset"
+            quality(&wrong, Encoder::SvtAv1, 640, 360, None).unwrap_err().to_string(),
+            "encode.overrides.preset is 14, but SVT-AV1 takes 0 to 13 (preset): change it"
         );
-        assert!(quality(&Settings { crf: Some(0), ..settings() }, 640, 360, None).is_err());
+        let zero = Settings { crf: Some(0), ..settings() };
+        assert!(quality(&zero, Encoder::SvtAv1, 640, 360, None).is_err());
+        assert_eq!(quality(&zero, Encoder::Aom, 640, 360, None).unwrap().crf, 0);
+    }
+
+    #[test]
+    fn every_encoder_has_its_own_numbers() {
+        let found = |profile, encoder, height: u32| {
+            let settings = Settings { profile, ..settings() };
+            let quality = quality(&settings, encoder, height * 16 / 9, height, Some(0.01)).unwrap();
+            (quality.crf, quality.preset)
+        };
+        assert_eq!(
+            [2160, 1440, 1080, 720].map(|h| found(Profile::QualityFirst, Encoder::Aom, h)),
+            [(22, 3), (23, 3), (24, 4), (25, 5)]
+        );
+        assert_eq!([2160, 720].map(|h| found(Profile::QualityFirst, Encoder::Rav1e, h)), [(75, 3), (75, 3)]);
+        assert_eq!([2160, 720].map(|h| found(Profile::FilmGrain, Encoder::SvtAv1, h)), [(8, 3), (8, 3)]);
+        assert_eq!(
+            [1440, 1080, 480].map(|h| found(Profile::Balanced, Encoder::SvtAv1, h)),
+            [(29, 6), (25, 6), (25, 6)]
+        );
+        assert_eq!(found(Profile::TargetQuality, Encoder::SvtAv1, 1080), (23, 4));
     }
 
     #[test]
@@ -179,7 +180,9 @@ mod tests {
     #[test]
     fn a_scene_lasts_at_most_240_frames_or_ten_seconds() {
         let frames = [(24, 1), (24_000, 1_001), (60, 1), (10, 1), (1, 1)]
-            .map(|(num, den)| max_scene_frames(Rational { num, den }));
+            .map(|(num, den)| max_scene_frames(&settings(), Rational { num, den }));
         assert_eq!(frames, [240, 240, 240, 100, 24]);
+        let own = Settings { keyframe_interval: Some(48), ..settings() };
+        assert_eq!(max_scene_frames(&own, Rational { num: 24, den: 1 }), 48);
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Must never: read a clock or a file; times and bytes are handed in.
 
+use av1_crds::encoding::{EncoderChoice, EngineChoice, QualityRule, TargetQuality};
 use av1_crds::settings::{ContainerChange, Profile, Settings, Tier};
 use av1_crds::wire::{EncodeVerdict, FileIdentity, JobId, LibraryId, Wanted};
 use serde::{Deserialize, Serialize};
@@ -217,12 +218,34 @@ pub fn settings_digest(settings: &Settings) -> String {
         keep_attached_pictures: Option<bool>,
         #[serde(skip_serializing_if = "Option::is_none")]
         container_change: Option<ContainerChange>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        encoding: Option<Encoding<'a>>,
+    }
+    #[derive(Serialize, Default, PartialEq)]
+    struct Encoding<'a> {
+        encoder: EncoderChoice,
+        engine: EngineChoice,
+        film_grain: Option<u32>,
+        keyframe_interval: Option<u32>,
+        lookahead: Option<u32>,
+        extra_params: &'a [String],
+        target: Option<&'a TargetQuality>,
+        quality: Option<&'a QualityRule>,
     }
     let Settings {
         profile,
         tier,
         crf,
         preset,
+        encoder,
+        engine,
+        film_grain,
+        keyframe_interval,
+        lookahead,
+        extra_params,
+        allow_hardware: _,
+        target_quality,
+        quality,
         drop_languages,
         duration_tolerance_millis,
         max_percent,
@@ -235,6 +258,16 @@ pub fn settings_digest(settings: &Settings) -> String {
         modified_time: _,
         why_sidecars: _,
     } = settings;
+    let encoding = Encoding {
+        encoder: *encoder,
+        engine: *engine,
+        film_grain: *film_grain,
+        keyframe_interval: *keyframe_interval,
+        lookahead: *lookahead,
+        extra_params,
+        target: target_quality.as_ref(),
+        quality: quality.as_ref(),
+    };
     let deciding = Deciding {
         v: 1,
         profile: *profile,
@@ -247,6 +280,8 @@ pub fn settings_digest(settings: &Settings) -> String {
         stop_early: (!stop_early).then_some(false),
         keep_attached_pictures: keep_attached_pictures.then_some(true),
         container_change: Some(*container_change).filter(|change| *change != ContainerChange::default()),
+        // Left out while it is the default, so that receipts from before there was a choice still count.
+        encoding: (encoding != Encoding::default()).then_some(encoding),
     };
     // Serialising plain values into memory cannot fail; an empty text would only make settings look alike.
     hex::encode(Sha256::digest(serde_json::to_vec(&deciding).unwrap_or_default()))
@@ -319,7 +354,12 @@ mod tests {
         assert_ne!(settings_digest(&Settings { stop_early: false, ..settings() }), base);
         assert_ne!(settings_digest(&Settings { keep_attached_pictures: true, ..settings() }), base);
         assert_ne!(settings_digest(&Settings { container_change: ContainerChange::Allow, ..settings() }), base);
+        assert_ne!(settings_digest(&Settings { lookahead: Some(1), ..settings() }), base);
         assert_eq!(settings_digest(&Settings { trash_retention_seconds: 1, ..settings() }), base);
+        assert_eq!(
+            base, "bda00f1c98132c1900b556c408141bc1a1098355a6936ec3aff49e18d52e26e0",
+            "receipts on volumes hold this"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Pure. Must never leave a check out because something could not be measured: what is missing on one side does not pass.
 
+pub mod bitstream;
 mod rules;
 mod tracks;
 

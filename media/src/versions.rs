@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::command::Command;
+use crate::encoders::Encoder;
 
 /// Lowest major version of FFmpeg that is accepted.
 pub const FFMPEG_MAJOR: u32 = 8;
@@ -16,6 +17,8 @@ pub fn calls() -> Vec<(&'static str, Command)> {
         ("ffmpeg", Command::new("ffmpeg").arg("-version")),
         ("ffprobe", Command::new("ffprobe").arg("-version")),
         ("SvtAv1EncApp", Command::new("SvtAv1EncApp").arg("--version")),
+        ("aomenc", Command::new("aomenc").arg("--help")),
+        ("rav1e", Command::new("rav1e").arg("--version")),
         ("av1an", Command::new("av1an").arg("--version")),
         ("vspipe", Command::new("vspipe").arg("--version")),
         ("mkvmerge", Command::new("mkvmerge").arg("--version")),
@@ -32,6 +35,10 @@ pub fn version_of(tool: &str, printed: &str) -> Option<String> {
         "ffmpeg" => after("ffmpeg version "),
         "ffprobe" => after("ffprobe version "),
         "SvtAv1EncApp" => after("SVT-AV1 "),
+        "aomenc" => printed
+            .lines()
+            .find_map(|line| line.split_once("AOMedia Project AV1 Encoder ")?.1.split_ascii_whitespace().next()),
+        "rav1e" => after("rav1e "),
         "av1an" => after("av1an "),
         "vspipe" => after("Core "),
         "mkvmerge" => after("mkvmerge "),
@@ -75,8 +82,8 @@ pub struct Versions {
     pub tools: BTreeMap<String, String>,
     /// VapourSynth's plugins and whether av1an found them.
     pub plugins: BTreeMap<String, bool>,
-    /// Why a tool is not in `tools`, in words.
-    pub missing: Vec<String>,
+    /// Why a tool is not in `tools`, in words, by tool.
+    pub missing: BTreeMap<String, String>,
 }
 
 impl Versions {
@@ -84,17 +91,31 @@ impl Versions {
     pub fn record(&mut self, tool: &str, printed: &str) {
         match version_of(tool, printed) {
             Some(version) => drop(self.tools.insert(tool.to_owned(), version)),
-            None => self.missing.push(format!("{tool} prints no version that can be read")),
+            None => self.lacks(tool, format!("{tool} prints no version that can be read")),
         }
         if tool == "av1an" {
             self.plugins = plugins(printed);
         }
     }
 
-    /// What makes the tools unusable, in words; empty when they can do the work.
+    /// Takes in that `tool` can't be used, and why.
+    pub fn lacks(&mut self, tool: &str, why: String) {
+        self.missing.insert(tool.to_owned(), why);
+    }
+
+    /// Whether `encoder` is there.
+    #[must_use]
+    pub fn has(&self, encoder: Encoder) -> bool {
+        self.tools.contains_key(encoder.program())
+    }
+
+    /// What makes the tools unusable, in words; empty when they can do the work. One encoder is enough.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
-        let mut problems = self.missing.clone();
+        let an_encoder = Encoder::ALL.into_iter().any(|encoder| self.has(encoder));
+        let is_encoder = |tool: &str| Encoder::ALL.into_iter().any(|encoder| encoder.program() == tool);
+        let missing = self.missing.iter().filter(|(tool, _)| !(an_encoder && is_encoder(tool)));
+        let mut problems: Vec<String> = missing.map(|(_, why)| why.clone()).collect();
         for tool in ["ffmpeg", "ffprobe"] {
             if let Some(version) = self.tools.get(tool)
                 && numbers(version).is_none_or(|(major, ..)| major < FFMPEG_MAJOR)
@@ -141,6 +162,8 @@ mod tests {
             .record("ffmpeg", "ffmpeg version 9.0.2-4 Copyright (c) 2000-2026 the FFmpeg developers\nbuilt with gcc");
         versions.record("ffprobe", "ffprobe version 9.0.2-4 Copyright (c) 2007-2026 the FFmpeg developers");
         versions.record("SvtAv1EncApp", "SVT-AV1 v4.2.0 (release)");
+        versions.record("aomenc", "Included encoders:\n\n    av1    - AOMedia Project AV1 Encoder v3.14.1 (default)\n");
+        versions.record("rav1e", "rav1e 0.8.1 (UNKNOWN) (release)\nunknown rustc version");
         versions.record("av1an", AV1AN);
         versions.record("vspipe", VSPIPE);
         versions.record("mkvmerge", "mkvmerge v103.0 ('The Darkness') 64-bit");
@@ -153,10 +176,12 @@ mod tests {
         let tools: Vec<(&str, &str)> = versions.tools.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let expected = [
             ("SvtAv1EncApp", "4.2.0"),
+            ("aomenc", "3.14.1"),
             ("av1an", "0.5.2-unstable"),
             ("ffmpeg", "9.0.2-4"),
             ("ffprobe", "9.0.2-4"),
             ("mkvmerge", "103.0"),
+            ("rav1e", "0.8.1"),
             ("vspipe", "81"),
         ];
         assert_eq!(tools, expected);
@@ -176,13 +201,17 @@ mod tests {
         let mut bare = found();
         bare.record("av1an", &AV1AN.replace("lsmas : Found", "lsmas : Not found"));
         assert!(bare.problems()[0].contains("lsmas"), "{:?}", bare.problems());
-        bare.record("SvtAv1EncApp", "Segmentation fault");
-        assert!(bare.problems()[0].contains("SvtAv1EncApp"), "{:?}", bare.problems());
+        let mut without = found();
+        without.tools.remove("SvtAv1EncApp");
+        without.record("SvtAv1EncApp", "Segmentation fault");
+        assert!(without.problems().is_empty() && !without.has(Encoder::SvtAv1) && without.has(Encoder::Aom));
+        without.tools.retain(|tool, _| tool != "aomenc" && tool != "rav1e");
+        assert!(without.problems()[0].contains("SvtAv1EncApp"), "{:?}", without.problems());
     }
 
     proptest! {
         #[test]
-        fn any_text_is_read_without_a_panic(text in "\\PC*", tool in 0_usize..6) {
+        fn any_text_is_read_without_a_panic(text in "\\PC*", tool in 0_usize..8) {
             let mut versions = Versions::default();
             versions.record(calls()[tool].0, &text);
             let _ = (versions.problems(), versions.warnings(), numbers(&text));

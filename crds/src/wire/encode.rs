@@ -98,16 +98,21 @@ pub struct MediaSummary {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EncodePlan {
-    /// `Av1an`.
+    /// `Av1an` or `Ffmpeg`.
     pub engine: String,
-    /// `SvtAv1`.
+    /// `SvtAv1`, `Aom` or `Rav1e`.
     pub encoder: String,
     /// As the encoder prints it.
     pub encoder_version: String,
-    /// Preset.
+    /// Preset; of libaom `cpu-used`, of rav1e the speed.
     pub preset: u32,
-    /// Constant rate factor.
+    /// Constant rate factor; of rav1e the quantizer. Where it is searched for each scene, where the search began.
     pub crf: u32,
+    /// Rate factors of the scenes where they are searched, such as `18 to 31`, once they are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crf_range: Option<String>,
+    /// Every parameter of the encoder that decides what the bytes are, by the encoder's own names.
+    pub parameters: String,
     /// Encoder processes at once.
     pub workers: u32,
     /// Threads of each (of SVT-AV1 the level of parallelism).
@@ -133,6 +138,20 @@ pub struct Check {
     pub expected: String,
     /// What was measured.
     pub measured: String,
+}
+
+/// Quality of the output against the source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct QualityScore {
+    /// The metric.
+    pub metric: String,
+    /// Mean over all frames, a decimal string.
+    pub mean: String,
+    /// Least mean over any two seconds, a decimal string.
+    pub worst_window: String,
+    /// Where those two seconds begin, in seconds, a decimal string.
+    pub worst_window_at: String,
 }
 
 /// Size of the output against the source.
@@ -299,6 +318,9 @@ pub struct EncodeReport {
     pub plan: Option<EncodePlan>,
     /// Every check.
     pub checks: Vec<Check>,
+    /// Quality against the source, when it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<QualityScore>,
     /// Effective settings.
     pub settings: Settings,
     /// Versions of the tools, by name.

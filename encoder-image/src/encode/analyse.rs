@@ -33,10 +33,11 @@ struct Kept {
     stream: u32,
     time_base: (i64, i64),
     rate: (i64, i64),
+    changes_size: bool,
     pts: Vec<i64>,
 }
 
-const KEPT_VERSION: u32 = 1;
+const KEPT_VERSION: u32 = 2;
 
 /// Times and rate of the main video's frames: kept from an earlier run over the same source, else from a decode pass.
 ///
@@ -72,6 +73,7 @@ pub(crate) fn decode(
         stream: video.index,
         time_base: (time_base.num, time_base.den),
         rate: (decoded.rate.num, decoded.rate.den),
+        changes_size: decoded.changes_size,
         pts: decoded.times.pts.clone(),
     };
     replace_json(&files.frames, &kept).map_err(|e| Ended::io("writing frames.json", &files.work, &e))?;
@@ -93,6 +95,7 @@ fn kept(files: &Files, identity: &FileIdentity, video: &Stream) -> Option<Decode
     same.then(|| Decoded {
         times: FrameTimes { time_base: rational(kept.time_base), pts: kept.pts },
         rate: rational(kept.rate),
+        changes_size: kept.changes_size,
     })
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use av1_media::av1an::{Chunk, Done, DoneChunk, MAX_FILE, chunks, scenes};
 use av1_media::ivf::{FILE_HEADER, FRAME_HEADER, FrameHeader, Walk, file_header, is_av1, walk};
+use av1_media::obu::{Survey, put_colour};
 use av1_media::rational::FrameTimes;
 
 use super::files::{Files, read, remove, replace};
@@ -97,11 +98,23 @@ pub(crate) fn look(path: &Path) -> io::Result<(Walk, u64)> {
     Ok((walk(&mut file, size)?, size))
 }
 
-/// Joins the chunks to one IVF file with the source's time base and times.
+/// What the joined video is to be like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Joined<'a> {
+    /// The times of its frames.
+    pub(crate) times: &'a FrameTimes,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    /// Range and place of chroma that are written into it, where the encoder could not be told.
+    pub(crate) colour: Option<(bool, u32)>,
+}
+
+/// Joins the chunks to one IVF file with the source's time base and times; returns what the stream says of itself.
 ///
 /// # Errors
 /// When a chunk is not what [`repair`] found it to be, or a file can't be read or written.
-pub(crate) fn join(files: &Files, chunks: &[Chunk], times: &FrameTimes, width: u32, height: u32) -> io::Result<()> {
+pub(crate) fn join(files: &Files, chunks: &[Chunk], joined: &Joined<'_>) -> io::Result<Survey> {
+    let Joined { times, width, height, colour } = *joined;
     let wrong = |message: &str| io::Error::new(io::ErrorKind::InvalidData, message.to_owned());
     let size = |pixels: u32| u16::try_from(pixels).map_err(|_| wrong("the picture is too large for IVF"));
     let count = u32::try_from(times.pts.len()).map_err(|_| wrong("there are too many frames for IVF"))?;
@@ -110,8 +123,15 @@ pub(crate) fn join(files: &Files, chunks: &[Chunk], times: &FrameTimes, width: u
     let mut video = BufWriter::with_capacity(1 << 20, File::create(&files.video)?);
     video.write_all(&header)?;
     let mut pts = times.pts.iter();
+    let mut survey = Survey::default();
     for chunk in chunks {
-        let written = copy_frames(&files.chunk(&chunk.file_name()), &mut video, &mut pts)?;
+        let unit = &mut |unit: &mut [u8]| {
+            if let Some((full_range, chroma)) = colour {
+                put_colour(unit, full_range, chroma);
+            }
+            survey.unit(unit);
+        };
+        let written = copy_frames(&files.chunk(&chunk.file_name()), &mut video, &mut pts, unit)?;
         if written != chunk.frames() {
             return Err(wrong(&format!("chunk {} has {written} frames instead of {}", chunk.index, chunk.frames())));
         }
@@ -119,11 +139,17 @@ pub(crate) fn join(files: &Files, chunks: &[Chunk], times: &FrameTimes, width: u
     if pts.next().is_some() {
         return Err(wrong("the chunks have fewer frames than the source"));
     }
-    video.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+    video.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    Ok(survey)
 }
 
-/// Appends the frames of one chunk with the next times; returns how many there were.
-fn copy_frames<'a>(path: &Path, video: &mut impl Write, pts: &mut impl Iterator<Item = &'a i64>) -> io::Result<u64> {
+/// Appends the frames of one chunk with the next times, each through `each`; returns how many there were.
+fn copy_frames<'a>(
+    path: &Path,
+    video: &mut impl Write,
+    pts: &mut impl Iterator<Item = &'a i64>,
+    each: &mut dyn FnMut(&mut [u8]),
+) -> io::Result<u64> {
     let mut chunk = BufReader::with_capacity(1 << 20, File::open(path)?);
     let length = fs::metadata(path)?.len();
     let mut header = [0; FILE_HEADER];
@@ -131,7 +157,7 @@ fn copy_frames<'a>(path: &Path, video: &mut impl Write, pts: &mut impl Iterator<
     if !is_av1(&header) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} is not an AV1 chunk", path.display())));
     }
-    let mut frames = 0;
+    let (mut frames, mut unit) = (0, Vec::new());
     while chunk.stream_position()? < length {
         let mut frame = [0; FRAME_HEADER];
         chunk.read_exact(&mut frame)?;
@@ -140,13 +166,16 @@ fn copy_frames<'a>(path: &Path, video: &mut impl Write, pts: &mut impl Iterator<
             .next()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the chunks have more frames than the source"))?;
         video.write_all(&FrameHeader { size: frame.size, pts }.to_bytes())?;
-        let copied = io::copy(&mut chunk.by_ref().take(u64::from(frame.size)), video)?;
-        if copied != u64::from(frame.size) {
+        unit.clear();
+        let copied = chunk.by_ref().take(u64::from(frame.size)).read_to_end(&mut unit)?;
+        if copied as u64 != u64::from(frame.size) {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 format!("{} ends within a frame", path.display()),
             ));
         }
+        each(&mut unit);
+        video.write_all(&unit)?;
         frames += 1;
     }
     Ok(frames)

@@ -1,9 +1,9 @@
-//! Runs Av1an until every chunk is whole: follows it by what it writes, drains it when the pod is to end, and stops it when it
-//! stands still.
+//! Runs the engine until every chunk is whole: follows it by what it writes, drains it when the pod is to end, and stops it
+//! when it stands still. To FFmpeg the whole video is one chunk.
 //!
-//! May: run Av1an, write in the work folder. Must never: take Av1an's exit code for success; chunks are counted after it.
+//! May: run the engine, write in the work folder. Must never: take its exit code for success; chunks are counted after it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::time::{Duration, Instant};
@@ -11,13 +11,17 @@ use std::time::{Duration, Instant};
 use av1_crds::reasons;
 use av1_crds::wire::{EncodeVerdict, Stage};
 use av1_media::av1an::{self, Done, Event, MAX_FILE, event};
+use av1_media::command::Command;
+use av1_media::encoders::Engine;
+use av1_media::ivf::Walker;
 use av1_media::plan::Plan;
 use av1_media::progress::{Finished, Rate, Watchdog};
+use av1_media::single;
 use av1_media::stop_early::{Sampled, project};
 use rustix::process::Signal;
 
 use super::chunks::{self, State};
-use super::files::{Files, read};
+use super::files::{Files, read, replace};
 use super::outcome::Ended;
 use super::page::Board;
 use crate::supervise::{Running, describe, kill_left_behind, last_lines, stop_requested};
@@ -27,7 +31,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often it is looked whether Av1an ended or the pod is to end.
 const POLL: Duration = Duration::from_millis(50);
 /// Programs that an encode consists of.
-const PROGRAMS: [&str; 4] = ["av1an", "vspipe", "SvtAv1EncApp", "ffmpeg"];
+const PROGRAMS: [&str; 6] = ["av1an", "vspipe", "SvtAv1EncApp", "aomenc", "rav1e", "ffmpeg"];
 
 /// Times that bound an encode.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +47,8 @@ pub(crate) struct Patience {
 pub(crate) struct Job<'a> {
     pub(crate) files: &'a Files,
     pub(crate) plan: &'a Plan,
+    /// The call of the engine.
+    pub(crate) command: &'a Command,
     /// Frames of the video.
     pub(crate) frames: u64,
     /// Frames a second.
@@ -65,12 +71,15 @@ pub(crate) struct Gate {
 /// Encodes what `left` does not have yet, and returns the state in which every chunk is whole.
 ///
 /// # Errors
-/// [`Ended`] when Av1an fails, stands still or is drained; whole chunks are kept in each case.
+/// [`Ended`] when the engine fails, stands still or is drained; whole chunks are kept in each case.
 pub(crate) fn encode(job: &Job<'_>, left: State, patience: Patience, board: &Board) -> Result<State, Ended> {
     let resumed = u32::try_from(left.done.done.len()).unwrap_or(u32::MAX);
     board.update(|p| p.chunks_resumed = resumed);
     if left.is_complete() {
         return Ok(left);
+    }
+    if job.plan.engine == Engine::Ffmpeg {
+        one_chunk(job).map_err(|e| Ended::io("preparing the work folder", &job.files.work, &e))?;
     }
     let ended = run(job, &left, patience, board);
     let state =
@@ -79,6 +88,11 @@ pub(crate) fn encode(job: &Job<'_>, left: State, patience: Patience, board: &Boa
         // Also when it failed: what it joins at its end is not needed, and its own reader of IVF panics at frames of two bytes.
         Ok(()) | Err(Ended::Failed(_)) if state.is_complete() => Ok(state),
         Ok(()) => Err(Ended::retry(reasons::ENCODE_FAILED, format!("Av1an ended, but {}", kept(&state)))),
+        // Av1an joins the chunks in the end, to nowhere, and fails over some that are whole: they are what counts.
+        Err(Ended::Failed(failure)) if state.is_complete() && failure.failure.reason == reasons::ENCODE_FAILED => {
+            tracing::warn!("every chunk is whole, although: {}", failure.failure.message);
+            Ok(state)
+        }
         Err(Ended::Failed(mut failure)) => {
             failure.failure.message = format!("{}; {}", failure.failure.message, kept(&state));
             Err(Ended::Failed(failure))
@@ -106,20 +120,26 @@ pub(crate) fn clear(files: &Files) -> Result<(), Ended> {
     Ok(())
 }
 
-/// Runs Av1an once.
+/// Writes down that the whole video is one chunk.
+fn one_chunk(job: &Job<'_>) -> io::Result<()> {
+    let folder = job.files.chunk("");
+    fs::create_dir_all(&folder)?;
+    replace(&job.files.chunks(), single::chunks(job.frames).as_bytes())
+}
+
+/// Runs the engine once.
 fn run(job: &Job<'_>, left: &State, patience: Patience, board: &Board) -> Result<(), Ended> {
     let files = job.files;
-    let call = av1an::Files { script: &files.script, temp: &files.av1an, scenes: &files.scenes, log: &files.log };
-    let command = av1an::encode(&call, job.plan);
+    let engine = job.plan.engine;
     let log_from = fs::metadata(&files.log).map_or(0, |meta| meta.len());
     let mut running =
-        Running::start(&command, &files.cwd).map_err(|e| Ended::tool("starting Av1an", &files.work, &e))?;
+        Running::start(job.command, &files.cwd).map_err(|e| Ended::tool("starting the encode", &files.work, &e))?;
     let mut follower = Follower::new(job, left, log_from);
     let mut watchdog = Watchdog::new(millis(patience.stall), 0);
     let mut draining: Option<Instant> = None;
     let mut next_tick = Instant::now();
     let status = loop {
-        if let Some(status) = running.poll().map_err(|e| Ended::io("waiting for Av1an", &files.work, &e))? {
+        if let Some(status) = running.poll().map_err(|e| Ended::io("waiting for the encode", &files.work, &e))? {
             break status;
         }
         if Instant::now() >= next_tick {
@@ -146,8 +166,12 @@ fn run(job: &Job<'_>, left: &State, patience: Patience, board: &Board) -> Result
             None if stop_requested() => {
                 draining = Some(Instant::now());
                 follower.look(board);
-                // Only a drain lets running chunks end. Before the first chunk Av1an does not listen to SIGINT.
-                running.signal(if follower.encoding { Signal::INT } else { Signal::TERM });
+                // Only a drain lets running chunks end. Before the first chunk Av1an does not listen to SIGINT. FFmpeg would
+                // end in the middle of its only chunk: it is left alone as long as there is time.
+                match engine {
+                    Engine::Av1an => running.signal(if follower.encoding { Signal::INT } else { Signal::TERM }),
+                    Engine::Ffmpeg => {}
+                }
                 tracing::info!(seconds = patience.drain.as_secs(), "waiting for running chunks");
             }
             Some(since) if since.elapsed() >= patience.drain => {
@@ -160,7 +184,7 @@ fn run(job: &Job<'_>, left: &State, patience: Patience, board: &Board) -> Result
     };
     let said = running.end();
     follower.look(board);
-    if draining.is_some() {
+    if draining.is_some() && !(engine == Engine::Ffmpeg && status.success()) {
         return Err(drained("the encode was stopped"));
     }
     if status.success() {
@@ -173,7 +197,8 @@ fn run(job: &Job<'_>, left: &State, patience: Patience, board: &Board) -> Result
     Err(if no_space {
         Ended::io("encoding", &files.work, &error)
     } else {
-        Ended::retry(reasons::ENCODE_FAILED, format!("Av1an failed ({}): {}", describe(status), last_lines(&said)))
+        let engine = engine.as_str();
+        Ended::retry(reasons::ENCODE_FAILED, format!("{engine} failed ({}): {}", describe(status), last_lines(&said)))
     })
 }
 
@@ -192,6 +217,7 @@ struct Follower<'a> {
     log_position: u64,
     log_rest: Vec<u8>,
     in_flight: BTreeSet<u32>,
+    walkers: BTreeMap<u32, Walker>,
     done: Done,
     chunks: u32,
     frames: u64,
@@ -206,12 +232,13 @@ impl<'a> Follower<'a> {
             begun: Instant::now(),
             log_position,
             log_rest: Vec::new(),
-            in_flight: BTreeSet::new(),
+            in_flight: if job.plan.engine == Engine::Ffmpeg { BTreeSet::from([0]) } else { BTreeSet::new() },
+            walkers: BTreeMap::new(),
             done: left.done.clone(),
             chunks: u32::try_from(left.chunks.len()).unwrap_or(u32::MAX),
             frames: left.frames(),
             rate: Rate::default(),
-            encoding: false,
+            encoding: job.plan.engine == Engine::Ffmpeg,
         }
     }
 
@@ -232,12 +259,11 @@ impl<'a> Follower<'a> {
             frames: self.done.done.values().map(|chunk| chunk.frames).sum(),
             bytes: self.done.done.values().map(|chunk| chunk.size_bytes).sum(),
         };
-        let in_flight = self.in_flight.iter().filter(|index| !self.done.done.contains_key(&format!("{index:05}")));
-        let in_flight: u64 = in_flight
-            .map(|index| {
-                chunks::look(&self.job.files.chunk(&format!("{index:05}.ivf"))).map_or(0, |(walk, _)| walk.frames)
-            })
-            .sum();
+        let done = &self.done.done;
+        let in_flight: Vec<u32> =
+            self.in_flight.iter().filter(|index| !done.contains_key(&format!("{index:05}"))).copied().collect();
+        self.walkers.retain(|index, _| in_flight.contains(index));
+        let in_flight: u64 = in_flight.into_iter().map(|index| self.partial(index).unwrap_or_default()).sum();
         self.frames = (finished.frames + in_flight).min(self.job.frames);
         if self.encoding {
             self.rate.record(millis(self.begun.elapsed()), self.frames);
@@ -252,6 +278,13 @@ impl<'a> Follower<'a> {
             self.done.done.values().map(|chunk| Sampled::of_ivf(chunk.frames, chunk.size_bytes)).collect();
         let projection = project(&done, self.chunks as usize, self.job.frames, self.job.copied)?;
         projection.is_hopeless(input_bytes, max_percent).then(|| projection.why(input_bytes, max_percent))
+    }
+
+    /// Frames in the file of a chunk that is being encoded.
+    fn partial(&mut self, index: u32) -> io::Result<u64> {
+        let mut file = File::open(self.job.files.chunk(&format!("{index:05}.ivf")))?;
+        let length = file.metadata()?.len();
+        Ok(self.walkers.entry(index).or_default().go_on(&mut file, length)?.frames)
     }
 
     fn show(&self, finished: Finished, board: &Board) {

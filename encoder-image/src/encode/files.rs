@@ -34,6 +34,10 @@ pub(crate) struct Files {
     pub(crate) cwd: PathBuf,
     /// The joined video.
     pub(crate) video: PathBuf,
+    /// Rate factors that were tried for each chunk, with their scores ([`super::search`]).
+    pub(crate) target: PathBuf,
+    /// Folder of chunks that were tried.
+    pub(crate) tries: PathBuf,
 }
 
 impl Files {
@@ -51,6 +55,8 @@ impl Files {
             log: at("av1an.log"),
             cwd: at("cwd"),
             video: at("video.ivf"),
+            target: at("target.json"),
+            tries: at("tries"),
         }
     }
 
@@ -62,6 +68,11 @@ impl Files {
     /// Av1an's list of what is done.
     pub(crate) fn done(&self) -> PathBuf {
         self.av1an.join("done.json")
+    }
+
+    /// The file of a chunk at a rate factor that was tried.
+    pub(crate) fn tried(&self, chunk: u32, crf: u32) -> PathBuf {
+        self.tries.join(format!("{chunk:05}.{crf}.ivf"))
     }
 
     /// The file of a chunk.

@@ -10,8 +10,9 @@ use av1_crds::figures;
 use av1_crds::paths::OUTPUT_STEM;
 use av1_crds::reasons;
 use av1_crds::wire::{EncodeVerdict, OutputFile, Stage};
+use av1_media::encoders::Encoder;
 use av1_media::frames::Decoded;
-use av1_media::plan::PIX_FMT;
+use av1_media::plan::{PIX_FMT, Plan};
 use av1_media::size_gate::size_gate;
 use av1_media::streams::Container;
 use av1_media::verify::ExpectedVideo;
@@ -26,7 +27,13 @@ use super::verify::{VerifyError, VerifyInput, verify};
 
 impl Run<'_> {
     /// Muxes, verifies, judges the size, and hashes.
-    pub(super) fn finish(&mut self, source: &Source, decoded: &Decoded) -> Result<(), Ended> {
+    pub(super) fn finish(
+        &mut self,
+        source: &Source,
+        decoded: &Decoded,
+        plan: &Plan,
+        filters: &str,
+    ) -> Result<(), Ended> {
         let name = format!("{OUTPUT_STEM}.{}", extension(&self.output_path(source), source.streams.container));
         let output = self.files.work.join(&name);
         self.stage(Stage::Muxing);
@@ -48,6 +55,13 @@ impl Run<'_> {
                 message: self.too_large(),
             });
         }
+        let measured = self.quality(source, decoded, (plan, filters), &output);
+        if matches!(measured, Err(Ended::Verdict { .. })) {
+            remove(&[&output]).map_err(|e| Ended::io("removing the output", &self.files.work, &e))?;
+        }
+        measured?;
+        source.check_unchanged()?;
+        let io = |e| Ended::io("reading the output", &self.files.work, &e);
         let sha256 = hash(&output).map_err(io)?;
         self.output = Some(OutputFile { name, size, sha256, target: source.streams.target(&self.task.path) });
         Ok(())
@@ -59,15 +73,9 @@ impl Run<'_> {
     }
 
     fn mux(&mut self, source: &Source, decoded: &Decoded, output: &Path) -> Result<(), Ended> {
-        let settings = format!(
-            "SVT-AV1 {} {}",
-            self.versions.get("SvtAv1EncApp").map_or("", String::as_str),
-            self.board
-                .read()
-                .plan
-                .map(|plan| format!("--preset {} --crf {}", plan.preset, plan.crf))
-                .unwrap_or_default()
-        );
+        let shown = self.board.read().plan.unwrap_or_default();
+        let encoder = Encoder::named(&shown.encoder).map_or("", Encoder::title);
+        let settings = format!("{encoder} {} {}", shown.encoder_version, shown.parameters);
         let input = MuxInput {
             source: &source.path,
             probe: &source.probe,

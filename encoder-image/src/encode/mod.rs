@@ -11,27 +11,36 @@ mod finish;
 mod mux;
 mod outcome;
 mod page;
+mod quality;
 mod rehearse;
 pub(crate) mod resources;
+mod search;
 mod source;
 mod verify;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use av1_crds::encoding::{EngineChoice, TargetQuality};
 use av1_crds::figures;
 use av1_crds::reasons::{self, exit};
 use av1_crds::wire::{
-    Check, EncodePlan, EncodeReport, EncodeResult, EncodeTask, EncodeVerdict, FileIdentity, OutputFile, SizeGateResult,
-    Stage,
+    Check, EncodePlan, EncodeReport, EncodeResult, EncodeTask, EncodeVerdict, FileIdentity, OutputFile, QualityScore,
+    SizeGateResult, Stage,
 };
-use av1_media::av1an::encode as av1an_call;
+use av1_media::command::Command;
+use av1_media::encoders::check::{InvalidParam, check_for};
+use av1_media::encoders::words::Params;
+use av1_media::encoders::{Encoder, Engine};
 use av1_media::frames::{Decoded, decode_pass};
 use av1_media::plan::{Plan, Resources, plan};
 use av1_media::progress::copied_bytes;
+use av1_media::verify::bitstream;
+use av1_media::{av1an, single};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use self::chunks::Joined;
 use self::engine::{Gate, Job, Patience};
 use self::files::{Files, read_json, remove, replace, replace_json};
 use self::outcome::Ended;
@@ -76,9 +85,11 @@ struct Run<'a> {
     files: Files,
     board: Board,
     versions: BTreeMap<String, String>,
+    encoder: Encoder,
     commands: BTreeMap<String, Vec<String>>,
     identity: Option<FileIdentity>,
     checks: Vec<Check>,
+    quality: Option<QualityScore>,
     size_gate: Option<SizeGateResult>,
     output: Option<OutputFile>,
     encode_seconds: f64,
@@ -91,10 +102,21 @@ struct ChunkKey {
     source_size: u64,
     source_fingerprint: String,
     frames: usize,
-    script: String,
-    video_params: Vec<String>,
+    engine: String,
+    encoder: String,
+    /// The script that Av1an is fed with, or FFmpeg's filters.
+    picture: String,
+    params: Params,
+    target: Option<TargetQuality>,
     max_scene: u32,
     tools: BTreeMap<String, String>,
+}
+
+/// How the engine is run.
+struct Call {
+    command: Command,
+    /// What is done to the picture before it is encoded, as FFmpeg's filters.
+    filters: String,
 }
 
 impl<'a> Run<'a> {
@@ -105,9 +127,11 @@ impl<'a> Run<'a> {
             files: Files::new(&args.work),
             board,
             versions: BTreeMap::new(),
+            encoder: Encoder::SvtAv1,
             commands: BTreeMap::new(),
             identity: None,
             checks: Vec::new(),
+            quality: None,
             size_gate: None,
             output: None,
             encode_seconds: 0.0,
@@ -130,9 +154,9 @@ impl<'a> Run<'a> {
         let source = Source::open(task, args, &mut |identity| self.identity = Some(identity.clone()))?;
         self.board.update(|p| p.media = Some(source.summary(None, 0)));
         self.rehearse(&source)?;
-        let (decoded, plan) = self.analyse(&source, resources)?;
-        self.encode(&source, &decoded, &plan)?;
-        self.finish(&source, &decoded)
+        let (decoded, plan, call) = self.analyse(&source, resources)?;
+        self.encode(&source, &decoded, &plan, &call)?;
+        self.finish(&source, &decoded, &plan, &call.filters)
     }
 
     /// The start-up check.
@@ -146,13 +170,20 @@ impl<'a> Run<'a> {
         for warning in versions.warnings() {
             tracing::warn!("{warning}");
         }
+        let settings = &self.task.settings;
+        self.encoder = Encoder::choose(settings.encoder, |encoder| versions.has(encoder)).ok_or_else(|| {
+            let asked = Encoder::asked(settings.encoder).map_or("any", Encoder::title);
+            let message = format!("the image has no {asked} encoder: change encode.encoder, or take another image");
+            Ended::Failed(RoleFailure::new(reasons::TOOLS_UNUSABLE, message, false, exit::TOOLS))
+        })?;
         self.versions = versions.tools;
         self.versions.insert("av1-agent".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-        Ok(())
+        let engine = if settings.engine == EngineChoice::Ffmpeg { Engine::Ffmpeg } else { Engine::Av1an };
+        check_for(settings, self.encoder, engine).map_err(|e| invalid(&e))
     }
 
     /// Counts the frames, takes their times, plans, and makes sure that what is in the work folder belongs to that plan.
-    fn analyse(&mut self, source: &Source, resources: Resources) -> Result<(Decoded, Plan), Ended> {
+    fn analyse(&mut self, source: &Source, resources: Resources) -> Result<(Decoded, Plan, Call), Ended> {
         self.stage(Stage::Analysing);
         self.commands.insert("decode".to_owned(), decode_pass(&source.path, source.video.index).to_strings());
         let decoded = analyse::decode(&self.files, &source.path, &source.identity, &source.probe, &source.video)?;
@@ -161,47 +192,71 @@ impl<'a> Run<'a> {
             p.total_frames = frames;
             p.media = Some(source.summary(Some(decoded.rate), frames));
         });
-        let script = analyse::script_with(
-            &self.files,
-            &source.path,
-            &source.identity,
-            source.video.index,
-            decoded.rate,
-            frames,
-        )?;
-        let plan = plan(&self.task.settings, &source.probe, &source.video, decoded.rate, resources)
-            .map_err(|e| Ended::Failed(RoleFailure::bad_input(reasons::INVALID_TASK, e.to_string())))?;
+        let with = (self.encoder, engine_for(self.task.settings.engine, &decoded)?);
+        let plan = plan(&self.task.settings, &source.probe, &source.video, decoded.rate, resources, with)
+            .map_err(|e| invalid(&e))?;
+        let (call, picture) = self.call(source, &decoded, &plan)?;
         let shown = self.shown(&plan, source);
         self.board.update(|p| p.plan = Some(shown));
-        let tools = ["SvtAv1EncApp", "av1an"]
+        let driver = if plan.engine == Engine::Av1an { "av1an" } else { "ffmpeg" };
+        let tools = [plan.encoder.program(), driver]
             .map(|tool| (tool.to_owned(), self.versions.get(tool).cloned().unwrap_or_default()));
         let key = ChunkKey {
-            version: 1,
+            version: 2,
             source_size: source.identity.size,
             source_fingerprint: source.identity.fingerprint.clone(),
             frames: decoded.times.pts.len(),
-            script,
-            video_params: plan.video_params.clone(),
+            engine: plan.engine.as_str().to_owned(),
+            encoder: plan.encoder.as_str().to_owned(),
+            picture,
+            params: plan.params.clone(),
+            target: self.task.settings.target_quality.clone(),
             max_scene: plan.max_scene,
             tools: BTreeMap::from(tools),
         };
         if read_json::<ChunkKey>(&self.files.plan).as_ref() != Some(&key) {
             let io = |e| Ended::io("preparing the work folder", &self.files.work, &e);
-            remove(&[&self.files.av1an, &self.files.scenes, &self.files.log, &self.files.video]).map_err(io)?;
+            let files = &self.files;
+            let old = [&files.av1an, &files.scenes, &files.log, &files.video, &files.target, &files.tries];
+            remove(&old.map(std::path::PathBuf::as_path)).map_err(io)?;
             replace_json(&self.files.plan, &key).map_err(io)?;
         }
-        Ok((decoded, plan))
+        Ok((decoded, plan, call))
+    }
+
+    /// The call of the engine, and what it does to the picture. The source plugin's count of frames is held against FFmpeg's.
+    fn call(&self, source: &Source, decoded: &Decoded, plan: &Plan) -> Result<(Call, String), Ended> {
+        let files = &self.files;
+        let (path, index) = (&source.path, source.video.index);
+        match plan.engine {
+            Engine::Av1an => {
+                let frames = decoded.times.pts.len() as u64;
+                let script = analyse::script_with(files, path, &source.identity, index, decoded.rate, frames)?;
+                let call =
+                    av1an::Files { script: &files.script, temp: &files.av1an, scenes: &files.scenes, log: &files.log };
+                Ok((Call { command: av1an::encode(&call, plan), filters: String::new() }, script))
+            }
+            Engine::Ffmpeg => {
+                let size = source.video.width.zip(source.video.height).filter(|_| decoded.changes_size);
+                let filters = size.map(|(width, height)| single::one_size(width, height)).unwrap_or_default();
+                let output = files.chunk("00000.ivf");
+                let input = single::Input { source: path, index, filters: &filters, output: &output };
+                Ok((Call { command: single::encode(&input, plan), filters: filters.clone() }, filters))
+            }
+        }
     }
 
     fn shown(&self, plan: &Plan, source: &Source) -> EncodePlan {
         EncodePlan {
-            engine: "Av1an".to_owned(),
-            encoder: "SvtAv1".to_owned(),
-            encoder_version: self.versions.get("SvtAv1EncApp").cloned().unwrap_or_default(),
+            engine: plan.engine.as_str().to_owned(),
+            encoder: plan.encoder.as_str().to_owned(),
+            encoder_version: self.versions.get(plan.encoder.program()).cloned().unwrap_or_default(),
             preset: plan.quality.preset,
             crf: plan.quality.crf,
+            crf_range: None,
+            parameters: plan.in_words(),
             workers: plan.workers,
-            threads_per_worker: plan.lp,
+            threads_per_worker: plan.threads,
             chunks: 0,
             dropped: source.streams.dropped.clone(),
             target: source.streams.target(&self.task.path),
@@ -209,26 +264,28 @@ impl<'a> Run<'a> {
     }
 
     /// Encodes what is not whole yet, and joins the chunks.
-    fn encode(&mut self, source: &Source, decoded: &Decoded, plan: &Plan) -> Result<(), Ended> {
-        let work = &self.files.work;
+    fn encode(&mut self, source: &Source, decoded: &Decoded, plan: &Plan, call: &Call) -> Result<(), Ended> {
+        let work = self.files.work.clone();
         let frames = decoded.times.pts.len() as u64;
         let left = chunks::repair(&self.files, frames)
-            .map_err(|e| Ended::io("checking the chunks of an earlier run", work, &e))?;
+            .map_err(|e| Ended::io("checking the chunks of an earlier run", &work, &e))?;
         tracing::info!(chunks = left.done.done.len(), of = left.chunks.len(), "whole chunks of earlier runs");
-        self.stage(Stage::SplittingScenes);
+        self.stage(if plan.engine == Engine::Av1an { Stage::SplittingScenes } else { Stage::Encoding });
         let copied = copied_bytes(&source.probe, &source.streams);
         let gate = Gate { input_bytes: source.identity.size, max_percent: self.task.settings.max_percent };
-        let gate = self.task.settings.stop_early.then_some(gate);
-        let job = Job { files: &self.files, plan, frames, rate: decoded.rate.as_f64(), copied, gate };
-        let call = av1_media::av1an::Files {
-            script: &self.files.script,
-            temp: &self.files.av1an,
-            scenes: &self.files.scenes,
-            log: &self.files.log,
-        };
-        self.commands.insert("encode".to_owned(), av1an_call(&call, plan).to_strings());
+        // A search makes scenes smaller that its first round makes too large.
+        let gate = (self.task.settings.stop_early && self.task.settings.target_quality.is_none()).then_some(gate);
+        let files = self.files.clone();
+        let command = &call.command;
+        let job = Job { files: &files, plan, command, frames, rate: decoded.rate.as_f64(), copied, gate };
+        self.commands.insert("encode".to_owned(), command.to_strings());
         let begun = Instant::now();
         let state = engine::encode(&job, left, patience(), &self.board)?;
+        let (width, height) = (source.video.width.unwrap_or_default(), source.video.height.unwrap_or_default());
+        // SVT-AV1 is told both in its arguments.
+        let colour = (plan.encoder != Encoder::SvtAv1).then(|| bitstream::colour(plan));
+        let joined = Joined { times: &decoded.times, width, height, colour };
+        let state = self.search(source, decoded, (&job, call, &joined), state)?;
         self.encode_seconds = begun.elapsed().as_secs_f64();
         let chunks = u32::try_from(state.chunks.len()).unwrap_or(u32::MAX);
         self.board.update(|p| {
@@ -237,9 +294,10 @@ impl<'a> Run<'a> {
                 plan.chunks = chunks;
             }
         });
-        let (width, height) = (source.video.width.unwrap_or_default(), source.video.height.unwrap_or_default());
-        chunks::join(&self.files, &state.chunks, &decoded.times, width, height)
-            .map_err(|e| Ended::io("joining the chunks", work, &e))
+        let survey = chunks::join(&self.files, &state.chunks, &joined)
+            .map_err(|e| Ended::io("joining the chunks", &work, &e))?;
+        self.checks.extend(bitstream::judge(&survey, plan, width, height));
+        Ok(())
     }
 
     fn success(&self) -> String {
@@ -280,6 +338,7 @@ impl<'a> Run<'a> {
             media: progress.media,
             plan: progress.plan,
             checks: self.checks.clone(),
+            quality: self.quality.clone(),
             settings: self.task.settings.clone(),
             versions: self.versions.clone(),
             commands: self.commands.clone(),
@@ -300,6 +359,22 @@ impl<'a> Run<'a> {
         tracing::info!(verdict = ?result.verdict, reason = %result.reason, "{}", result.message);
         Ok(result)
     }
+}
+
+/// What drives the encoder: Av1an, but FFmpeg for a picture that changes its size, which scenes can't be cut from.
+fn engine_for(choice: EngineChoice, decoded: &Decoded) -> Result<Engine, Ended> {
+    match (choice, decoded.changes_size) {
+        (EngineChoice::Ffmpeg, _) | (EngineChoice::Auto, true) => Ok(Engine::Ffmpeg),
+        (EngineChoice::Auto | EngineChoice::Av1an, false) => Ok(Engine::Av1an),
+        (EngineChoice::Av1an, true) => Err(Ended::skipped(
+            reasons::UNSUPPORTED_STREAM,
+            "the size or format of the picture changes within the video, which Av1an can't encode: write encode.engine: Auto",
+        )),
+    }
+}
+
+fn invalid(error: &InvalidParam) -> Ended {
+    Ended::Failed(RoleFailure::bad_input(reasons::INVALID_ENCODER_PARAMS, error.to_string()))
 }
 
 /// How long the encode waits, by the environment.

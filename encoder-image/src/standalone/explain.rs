@@ -6,8 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use av1_crds::encoding::EngineChoice;
 use av1_crds::paths;
 use av1_crds::wire::FileState;
+use av1_media::encoders::{Encoder, Engine};
 use av1_media::gates::{Facts, Outcome, Rules, Step, Verdict, explain, judge};
 use av1_media::plan::{PIX_FMT, plan};
 use av1_media::probe::Probe;
@@ -60,12 +62,13 @@ struct Planned {
     profile: String,
     tier: String,
     encoder: &'static str,
+    engine: &'static str,
     crf: u32,
     preset: u32,
     pixel_format: &'static str,
     cpus: u32,
     workers: u32,
-    level_of_parallelism: u32,
+    threads_per_worker: u32,
     longest_scene_frames: u32,
     encoder_args: Vec<String>,
     kept: Vec<String>,
@@ -185,20 +188,24 @@ fn planned(config: &Config, path: &str, probe: &Probe) -> Result<Planned, String
     let rate = video.r_frame_rate.or(video.avg_frame_rate).unwrap_or(Rational { num: 25, den: 1 });
     let workers = config.spec.pods.as_ref().and_then(|pods| pods.workers).unwrap_or_default();
     let (_, resources) = resources::look(workers);
-    let plan = plan(settings, probe, video, rate, resources).map_err(|e| e.to_string())?;
+    // Which encoders the image has, and whether the picture changes its size, only the encode itself finds out.
+    let encoder = Encoder::asked(settings.encoder).unwrap_or(Encoder::SvtAv1);
+    let engine = if settings.engine == EngineChoice::Ffmpeg { Engine::Ffmpeg } else { Engine::Av1an };
+    let plan = plan(settings, probe, video, rate, resources, (encoder, engine)).map_err(|e| e.to_string())?;
     let kept = streams.kept.iter().filter_map(|kept| probe.streams.iter().find(|stream| stream.index == kept.index));
     Ok(Planned {
         profile: format!("{:?}", settings.profile),
         tier: format!("{:?}", settings.tier),
-        encoder: "SvtAv1",
+        encoder: encoder.as_str(),
+        engine: engine.as_str(),
         crf: plan.quality.crf,
         preset: plan.quality.preset,
         pixel_format: PIX_FMT,
         cpus: resources.cpus,
         workers: plan.workers,
-        level_of_parallelism: plan.lp,
+        threads_per_worker: plan.threads,
         longest_scene_frames: plan.max_scene,
-        encoder_args: plan.video_params,
+        encoder_args: plan.command_line(),
         kept: std::iter::once(video).chain(kept).map(describe).collect(),
         target: streams.target(path),
         dropped: streams.dropped,
@@ -229,11 +236,11 @@ fn plan_lines(plan: &Planned) -> Vec<String> {
     let name = plan.target.iter().map(|target| format!("  name      {}", shown(target)));
     vec![
         format!("  profile   {}, tier {}", plan.profile, plan.tier),
-        format!("  encoder   {}, CRF {}, preset {}, {}", plan.encoder, plan.crf, plan.preset, plan.pixel_format),
         format!(
-            "  workers   {} on {} CPUs, level of parallelism {}",
-            plan.workers, plan.cpus, plan.level_of_parallelism
+            "  encoder   {} through {}, CRF {}, preset {}, {}",
+            plan.encoder, plan.engine, plan.crf, plan.preset, plan.pixel_format
         ),
+        format!("  workers   {} on {} CPUs, threads of each {}", plan.workers, plan.cpus, plan.threads_per_worker),
         format!("  scenes    {} frames at most", plan.longest_scene_frames),
         format!("  arguments {}", plan.encoder_args.join(" ")),
         format!("  keeps     {}", list(&plan.kept)),

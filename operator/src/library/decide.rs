@@ -14,6 +14,7 @@ use av1_crds::library::{JobCounts, ScanRules, ScanStatus};
 use av1_crds::settings::Settings;
 use av1_crds::wire::{CatalogSummary, CatalogTask, LibraryId};
 use av1_crds::{EncodeJob, MediaLibraryStatus, Phase};
+use av1_media::encoders::check as encoders;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
@@ -135,14 +136,15 @@ impl Draft<'_> {
         let spec = &self.observed.library.spec;
         let settings = Settings::resolve(&spec.sections(), &av1_crds::settings::SettingsSections::default());
         let scan = ScanRules::resolve(spec.scan.as_ref());
-        match (settings, scan) {
-            (Ok(settings), Ok(scan)) => Ok(Valid { settings, scan }),
-            (Err(error), _) | (_, Err(error)) => {
-                let trouble = Trouble::person(reason::INVALID_SETTINGS, error.to_string());
-                self.admissions(Err(&trouble));
-                Err(trouble)
-            }
-        }
+        let trouble = match (settings, scan) {
+            (Ok(settings), Ok(scan)) => match encoders::check(&settings) {
+                Ok(()) => return Ok(Valid { settings, scan }),
+                Err(error) => Trouble::person(reason::INVALID_ENCODER_PARAMS, error.to_string()),
+            },
+            (Err(error), _) | (_, Err(error)) => Trouble::person(reason::INVALID_SETTINGS, error.to_string()),
+        };
+        self.admissions(Err(&trouble));
+        Err(trouble)
     }
 
     /// The catalog's objects, and what it says.

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use anyhow::Context;
-use av1_crds::{conditions, metrics, reasons};
+use av1_crds::{conditions, metrics, profiles, reasons};
+use av1_media::encoders::{Encoder, params};
 use serde_json::{Map, Value};
 
 use super::crd::Crd;
@@ -55,11 +56,71 @@ pub(crate) fn markdown(crds: &[Crd]) -> anyhow::Result<String> {
             }
         }
     }
+    write_profiles(&mut out)?;
+    write_encoders(&mut out)?;
     write_conditions(&mut out)?;
     write_reasons(&mut out)?;
     write_exit_codes(&mut out)?;
     write_metrics(&mut out)?;
     Ok(out)
+}
+
+fn write_profiles(out: &mut String) -> std::fmt::Result {
+    out.push_str(
+        "\n## Profiles\n\nBy height class: the height of the picture, or 9/16 of its width when that is more. The tier VeryHigh takes one preset slower.\n\n\
+         | profile | from lines | SVT-AV1 CRF, preset | libaom cq-level, cpu-used | rav1e quantizer, speed | besides |\n|---|---|---|---|---|---|\n",
+    );
+    for table in &profiles::TABLES {
+        for row in table.rows {
+            let mut besides = Vec::new();
+            if table.very_low_adds > 0 {
+                besides.push(format!("CRF {} more for very low bitrates", table.very_low_adds));
+            }
+            if table.film_grain > 0 {
+                besides.push(format!("grain {}", table.film_grain));
+            }
+            if let Some((min, max)) = table.matrices {
+                besides.push(format!("matrices {min} to {max}"));
+            }
+            if let Some(tune) = table.tune {
+                besides.push(format!("tune {tune}"));
+            }
+            if let Some(lookahead) = table.lookahead {
+                besides.push(format!("lookahead {lookahead}"));
+            }
+            besides.push(format!("key frames at most {} apart", table.keyframe_interval));
+            writeln!(
+                out,
+                "| `{}` | {} | {}, {} | {}, {} | {}, {} | {} |",
+                table.profile.as_str(),
+                row.height,
+                row.crf,
+                row.preset,
+                row.crf,
+                row.cpu_used,
+                row.quantizer,
+                row.speed,
+                besides.join("; ")
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn write_encoders(out: &mut String) -> std::fmt::Result {
+    out.push_str("\n## Parameters of the encoders\n\nWhat `encode.overrides` is called in each encoder, and what `extraParams` may hold.\n\n| encoder | parameter | takes | set by |\n|---|---|---|---|\n");
+    for encoder in Encoder::ALL {
+        let own = params::ranges(encoder);
+        let named =
+            [("crf", own.crf), ("preset", own.preset), ("filmGrain", own.film_grain), ("lookahead", own.lookahead)];
+        for (setting, range) in named {
+            writeln!(out, "| {} | `{}` | {} to {} | `{setting}` |", encoder.title(), range.key, range.from, range.to)?;
+        }
+        for param in params::further(encoder) {
+            writeln!(out, "| {} | `{}` | {} | `extraParams` |", encoder.title(), param.key, param.values)?;
+        }
+    }
+    Ok(())
 }
 
 fn write_conditions(out: &mut String) -> std::fmt::Result {

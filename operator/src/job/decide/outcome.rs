@@ -23,6 +23,7 @@ impl Draft<'_> {
         match &observed.report {
             ReportView::Got(report) => {
                 self.out.status.checks = rows(&report.checks);
+                self.out.status.quality.clone_from(&report.quality);
                 if report.media.is_some() {
                     self.out.status.media.clone_from(&report.media);
                 }

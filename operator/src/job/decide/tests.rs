@@ -108,6 +108,7 @@ fn report() -> ReportView {
         media: None,
         plan: Some(EncodePlan { crf: 23, ..EncodePlan::default() }),
         checks: vec![check("FrameCount", true), check("StreamHash", true), check("StreamHash", true)],
+        quality: None,
         settings: serde_json::from_value(settings()).unwrap(),
         versions: Default::default(),
         commands: Default::default(),

@@ -12,13 +12,14 @@ use av1_crds::conditions::{self, reason};
 use av1_crds::job::{EncodeJobStatus, Outcome, PendingSettle};
 use av1_crds::settings::Settings;
 use av1_crds::{EncodeJob, Phase, labels, reasons};
+use av1_media::encoders::check as encoders;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::super::observe::{SummaryView, phase_of};
 use super::queue::rank_of;
 use super::{Draft, JobChange, Trouble};
-use crate::conditions::Writer;
+use crate::conditions::{Writer, cut};
 use crate::context::EventDraft;
 use crate::job::order;
 use av1_crds::figures;
@@ -164,7 +165,12 @@ impl Draft<'_> {
         let sections = job.spec.settings.clone().unwrap_or_default();
         let settings = match &status.settings {
             Some(frozen) => Ok(frozen.clone()),
-            None => Settings::resolve(&self.observed.library.spec.sections(), &sections),
+            None => Settings::resolve(&self.observed.library.spec.sections(), &sections)
+                .map_err(|e| (reasons::INVALID_TASK, e.to_string()))
+                .and_then(|settings| match encoders::check(&settings) {
+                    Ok(()) => Ok(settings),
+                    Err(e) => Err((reasons::INVALID_ENCODER_PARAMS, e.to_string())),
+                }),
         };
         let events = match settings {
             Ok(settings) => {
@@ -197,23 +203,13 @@ impl Draft<'_> {
                 self.set_of_job(&mut status, job, condition, false, reason::IN_PROGRESS, "the pod is being made");
                 vec![EventDraft::normal(status.phase.as_str(), "ChangePhase", format!("run {} starts", status.run))]
             }
-            Err(error) => {
+            Err((why, message)) => {
                 status.phase = Phase::Failed;
-                status.outcome = Some(Outcome {
-                    reason: reasons::INVALID_TASK.to_owned(),
-                    message: error.to_string(),
-                    retryable: false,
-                });
+                status.outcome =
+                    Some(Outcome { reason: why.to_owned(), message: cut(message.clone()), retryable: false });
                 status.completion_time = Some(self.observed.now.to_string());
-                self.set_of_job(
-                    &mut status,
-                    job,
-                    conditions::COMPLETE,
-                    true,
-                    reasons::INVALID_TASK,
-                    &error.to_string(),
-                );
-                vec![EventDraft::warning(Phase::Failed.as_str(), "ChangePhase", error.to_string())]
+                self.set_of_job(&mut status, job, conditions::COMPLETE, true, why, &message);
+                vec![EventDraft::warning(Phase::Failed.as_str(), "ChangePhase", message)]
             }
         };
         let starts = !status.phase.is_terminal();
