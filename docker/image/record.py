@@ -24,6 +24,7 @@ ASK = {
     "mkvmerge": (["mkvmerge", "--version"], rf"^mkvmerge {NUMBER}"),
     "vapoursynth": (["vspipe", "--version"], rf"Core R{NUMBER}"),
     "av1an": (["av1an", "--version"], rf"^av1an {NUMBER}"),
+    "vmaf": (["vmaf", "--version"], rf"^{NUMBER}"),
 }
 ENCODERS = ["libsvtav1", "libaom-av1", "librav1e"]
 PLUGINS = ["systems.innocent.lsmas", "com.vapoursynth.ffms2", "com.julek.vszip"]
@@ -80,6 +81,7 @@ def packages(tools):
     for package in sorted(metadata.distributions(), key=lambda item: item.name):
         yield f"pkg:pypi/{package.name}@{package.version}", package.name, package.version
     yield f"pkg:cargo/av1an@{tools['av1an']}", "av1an", tools["av1an"]
+    yield f"pkg:github/Netflix/vmaf@v{tools['vmaf']}", "vmaf", tools["vmaf"]
 
 
 def spdx(tools):
