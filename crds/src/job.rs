@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::{Settings, SettingsSections};
-use crate::wire::{Check, EncodePlan, FileIdentity, MediaSummary, Pinning, QualityScore, SizeGateResult};
+use crate::wire::{
+    Check, Classification, EncodePlan, FileIdentity, MediaSummary, Pinning, QualityScore, SizeGateResult,
+};
 
 /// One file of a library and what becomes of it.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -59,7 +61,7 @@ pub struct EncodeJobSpec {
     #[schemars(length(max = 32), inner(length(min = 1, max = 64)))]
     #[x_kube(validation = ("self.all(r, !(r in ['NotRegular', 'NotStable', 'OtherOwner', 'CannotDecode', 'UnsupportedStream']))", "spec.force cannot pass over NotRegular, NotStable, OtherOwner, CannotDecode and UnsupportedStream, which protect the file: remove them, and put right what the gate names"))]
     #[x_kube(validation = ("self.all(r, !(r in ['UnrepresentableName', 'Unreadable', 'NoVideo']))", "spec.force cannot pass over UnrepresentableName, Unreadable and NoVideo: there would be nothing to encode, remove them"))]
-    #[x_kube(validation = ("self.all(r, !(r in ['ContainerChange', 'DolbyVision']))", "spec.force cannot pass over ContainerChange and DolbyVision: remove them, and set spec.settings.replacement.containerChange where the container is to change"))]
+    #[x_kube(validation = ("self.all(r, !(r in ['ContainerChange', 'DolbyVision']))", "spec.force cannot pass over ContainerChange and DolbyVision: set spec.settings.replacement.containerChange or spec.settings.streams.allow instead"))]
     pub force: Vec<String>,
     /// Jobs with a higher number start first; of equal ones, the older. -1000 to 1000. Default: 0.
     #[serde(default)]
@@ -266,6 +268,9 @@ pub struct EncodeJobStatus {
     /// The source's streams.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<MediaSummary>,
+    /// Where the source seems to come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classification: Option<Classification>,
     /// How it is encoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<EncodePlan>,

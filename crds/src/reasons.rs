@@ -52,16 +52,14 @@ reasons! {
     CONTAINER_CHANGE = "ContainerChange", Final;
     /// A stream that is not known to be carried unchanged.
     UNSUPPORTED_STREAM = "UnsupportedStream", Final;
-    /// Dolby Vision.
+    /// Dolby Vision, whose metadata would be lost; without an HDR10 picture beneath it no leave helps.
     DOLBY_VISION = "DolbyVision", Final;
-    /// HDR10+ dynamic metadata.
+    /// HDR10+ or other dynamic HDR metadata, which would be lost.
     HDR10_PLUS = "Hdr10Plus", Final;
-    /// HDR video (PQ or HLG), not handled yet.
-    HDR = "Hdr", Final;
-    /// Interlaced, or of unknown field order with signs of interlacing.
+    /// Interlaced or telecined, by the field order that the file tells or by the frames themselves.
     INTERLACED = "Interlaced", Final;
-    /// The frames do not come at one constant rate.
-    VARIABLE_FRAME_RATE = "VariableFrameRate", Final;
+    /// Times of frames that are missing, go back or lie before zero, so that they could not be kept.
+    UNSUPPORTED_TIMESTAMPS = "UnsupportedTimestamps", Final;
     /// Closed captions ride in the video and would be lost.
     CLOSED_CAPTIONS = "ClosedCaptions", Final;
     /// More than one real video stream.
@@ -74,10 +72,10 @@ reasons! {
     DEPTH_REDUCED = "DepthReduced", Final;
     /// An alpha channel, which would be lost.
     ALPHA_LOST = "AlphaLost", Final;
-    /// Spherical, stereo or other side data, rotation, or pixels that are not square: not handled yet.
+    /// Spherical, stereo or other side data of the video that would be lost.
     UNSUPPORTED_SIDE_DATA = "UnsupportedSideData", Final;
-    /// Odd width or height, not handled yet.
-    ODD_DIMENSIONS = "OddDimensions", Final;
+    /// A picture that is larger than what the encoder takes, or too small to be worth it.
+    UNSUPPORTED_SIZE = "UnsupportedSize", Final;
     /// Every default or original audio track would go by `streams.dropLanguages`.
     WOULD_DROP_ORIGINAL_LANGUAGE = "WouldDropOriginalLanguage", Final;
     /// Encrypted, or in a codec that the image cannot decode.

@@ -13,6 +13,7 @@ pub use crate::encoding::{
 };
 use crate::profiles;
 use crate::quantity::{QuantityError, parse_seconds};
+use crate::reasons;
 
 /// Default of `verify.durationToleranceMillis`.
 pub const DURATION_TOLERANCE_MILLIS: u32 = 1_000;
@@ -22,6 +23,20 @@ pub const MAX_PERCENT: u32 = 90;
 pub const TRASH_RETENTION: &str = "168h";
 /// Seconds that an original stays in the trash when `replacement.originals` is Delete: a quarter of an hour.
 pub const DELETE_SECONDS: u64 = 900;
+
+/// Gates behind which a loss stands, so that passing over the gate is not enough: the plan asks for leave as well. Dolby Vision is
+/// not among them, it cannot be forced.
+const LOSSES: [&str; 9] = [
+    reasons::CLOSED_CAPTIONS,
+    reasons::SEVERAL_VIDEO_STREAMS,
+    reasons::DATA_STREAMS,
+    reasons::CHROMA_REDUCED,
+    reasons::DEPTH_REDUCED,
+    reasons::ALPHA_LOST,
+    reasons::HDR10_PLUS,
+    reasons::UNSUPPORTED_SIDE_DATA,
+    reasons::WOULD_DROP_ORIGINAL_LANGUAGE,
+];
 
 /// What becomes of a verified output that is small enough.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -77,6 +92,25 @@ pub enum ContainerChange {
     Allow,
 }
 
+/// Whether black bars are cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CropMode {
+    /// What is black from the first frame to the last is cut off.
+    Auto,
+    /// The picture keeps its size.
+    Off,
+}
+
+/// What becomes of interlaced and telecined video.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Deinterlace {
+    /// It is skipped.
+    #[default]
+    Skip,
+    /// Each frame is made whole by FFmpeg's bwdif; the frame rate stays.
+    Bwdif,
+}
+
 /// How the video is encoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -106,6 +140,12 @@ pub struct EncodeSection {
     /// The range that each scene's score is to land in; with the profile TargetQuality alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_quality: Option<TargetQualitySection>,
+    /// Whether black bars are cut off: Auto or Off. Default: the profile decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop: Option<CropMode>,
+    /// What becomes of interlaced and telecined video: Skip, or Bwdif, which makes each frame whole at the same frame rate, through the engine FFmpeg. Default: Skip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deinterlace: Option<Deinterlace>,
 }
 
 /// Which streams are kept.
@@ -121,6 +161,14 @@ pub struct StreamsSection {
     /// Whether covers are kept. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_attached_pictures: Option<bool>,
+    /// What may be lost or reduced, by the reason that would keep the file as it is otherwise. Default: nothing. Of ClosedCaptions
+    /// the captions within the video, of SeveralVideoStreams all but the main video, of DataStreams those streams, of
+    /// ChromaReduced 4:2:2 and 4:4:4, of DepthReduced what is beyond 10 bits, of AlphaLost the alpha channel, of Hdr10Plus and
+    /// DolbyVision the dynamic metadata over an HDR10 picture, of UnsupportedSideData spherical, stereo and other side data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), inner(length(max = 64)))]
+    #[x_kube(validation = ("self.all(r, r in ['ClosedCaptions', 'SeveralVideoStreams', 'DataStreams', 'ChromaReduced', 'DepthReduced', 'AlphaLost', 'Hdr10Plus', 'DolbyVision', 'UnsupportedSideData'])", "streams.allow takes reasons: ClosedCaptions, SeveralVideoStreams, DataStreams, ChromaReduced, DepthReduced, AlphaLost, Hdr10Plus, DolbyVision, UnsupportedSideData"))]
+    pub allow: Option<Vec<String>>,
 }
 
 /// How the output is checked before it may replace anything. The whole output is always decoded.
@@ -244,6 +292,15 @@ pub struct Settings {
     /// Whether covers are kept.
     #[serde(default)]
     pub keep_attached_pictures: bool,
+    /// What may be lost or reduced, by reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+    /// Whether black bars are cut off; none leaves it to the profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<CropMode>,
+    /// What becomes of interlaced and telecined video.
+    #[serde(default)]
+    pub deinterlace: Deinterlace,
     /// Largest difference of duration, in milliseconds.
     pub duration_tolerance_millis: u32,
     /// The output must be smaller than this percentage of the source.
@@ -278,6 +335,23 @@ impl Settings {
     #[must_use]
     pub fn retention_seconds(&self) -> u64 {
         if self.originals == Originals::Delete { DELETE_SECONDS } else { self.trash_retention_seconds }
+    }
+
+    /// Takes over what the user forces for one file: where a loss stands behind the gate, that gives leave for the
+    /// loss, and interlaced video is deinterlaced.
+    pub fn force(&mut self, forced: &[String]) {
+        let new: Vec<String> =
+            forced.iter().filter(|reason| LOSSES.contains(&reason.as_str()) && !self.allows(reason)).cloned().collect();
+        self.allow.extend(new);
+        if forced.iter().any(|reason| reason == reasons::INTERLACED) {
+            self.deinterlace = Deinterlace::Bwdif;
+        }
+    }
+
+    /// Whether what `reason` is about may be lost or reduced.
+    #[must_use]
+    pub fn allows(&self, reason: &str) -> bool {
+        self.allow.iter().any(|allowed| allowed == reason)
     }
 
     /// The effective values of `job` over `library` over the defaults.
@@ -319,6 +393,9 @@ impl Settings {
                 .map(|tag| tag.to_lowercase())
                 .collect(),
             keep_attached_pictures: pick!(streams.keep_attached_pictures).unwrap_or_default(),
+            allow: pick!(streams.allow).unwrap_or_default(),
+            crop: pick!(encode.crop),
+            deinterlace: pick!(encode.deinterlace).unwrap_or_default(),
             duration_tolerance_millis: pick!(verify.duration_tolerance_millis).unwrap_or(DURATION_TOLERANCE_MILLIS),
             max_percent: pick!(size_gate.max_percent).unwrap_or(MAX_PERCENT),
             stop_early: pick!(size_gate.stop_early).unwrap_or_else(stop_early),
@@ -335,6 +412,21 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn forcing_a_gate_gives_leave_for_the_loss_behind_it_once_and_for_no_other() {
+        let none = SettingsSections::default();
+        let mut settings = Settings::resolve(&none, &none).unwrap();
+        let forced = ["TooSmall", "DataStreams", "DolbyVision", "DataStreams"].map(str::to_owned);
+        settings.force(&forced[..2]);
+        settings.force(&forced);
+        assert_eq!(
+            (settings.allow.as_slice(), settings.deinterlace),
+            (&["DataStreams".to_owned()][..], Deinterlace::Skip)
+        );
+        settings.force(&["Interlaced".to_owned()]);
+        assert_eq!(settings.deinterlace, Deinterlace::Bwdif);
+    }
 
     #[test]
     fn a_jobs_value_wins_over_the_librarys_and_that_over_the_default() {

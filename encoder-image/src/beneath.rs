@@ -1,5 +1,5 @@
-//! Files opened beneath a root: whatever a path says, nothing outside the root is reached (openat2 with RESOLVE_BENEATH and
-//! RESOLVE_NO_MAGICLINKS), and the last component is never followed when it is a symbolic link.
+//! Files opened beneath a root: whatever a path says, nothing outside the root is reached, and no symbolic link is followed
+//! anywhere in it (openat2 with RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS and RESOLVE_NO_SYMLINKS): one file has one path.
 //!
 //! May: open, stat, make, rename and remove names in folders that it holds open. Must never: take a path from the process's root.
 
@@ -47,13 +47,13 @@ impl Root {
     /// Opens a file to read. Never blocks, not even on a FIFO; what kind of file it is, is the caller's to check.
     pub(crate) fn open_file(&self, rel: &Path) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        open_beneath(self.folder.fd.as_fd(), rel, flags, ResolveFlags::empty()).map(File::from)
+        open_beneath(self.folder.fd.as_fd(), rel, flags).map(File::from)
     }
 
     /// Attributes of a name, not following it when it is a symbolic link.
     pub(crate) fn stat(&self, rel: &Path) -> io::Result<Stat> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::fstat(open_beneath(self.folder.fd.as_fd(), rel, flags, ResolveFlags::empty())?)?)
+        Ok(rustix::fs::fstat(open_beneath(self.folder.fd.as_fd(), rel, flags)?)?)
     }
 
     /// Opens a folder without following any symbolic link, so that one folder has one path.
@@ -79,14 +79,13 @@ impl Folder {
     /// Opens a folder below this one without following any symbolic link.
     pub(crate) fn open_folder(&self, rel: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        open_beneath(self.fd.as_fd(), rel, flags, ResolveFlags::NO_SYMLINKS).map(|fd| Self { fd })
+        open_beneath(self.fd.as_fd(), rel, flags).map(|fd| Self { fd })
     }
 
     /// Opens a regular file in this folder to read; anything else is an error.
     pub(crate) fn open_regular(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file =
-            File::from(open_beneath(self.fd.as_fd(), Path::new(single(name)?), flags, ResolveFlags::NO_SYMLINKS)?);
+        let file = File::from(open_beneath(self.fd.as_fd(), Path::new(single(name)?), flags)?);
         if file.metadata()?.is_file() {
             Ok(file)
         } else {
@@ -209,9 +208,9 @@ fn single(name: &OsStr) -> io::Result<&OsStr> {
     Ok(name)
 }
 
-fn open_beneath(dir: BorrowedFd<'_>, rel: &Path, flags: OFlags, more: ResolveFlags) -> io::Result<OwnedFd> {
+fn open_beneath(dir: BorrowedFd<'_>, rel: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let rel = if rel.as_os_str().is_empty() { Path::new(".") } else { rel };
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | more;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
     let mut tries = 0;
     loop {
         match rustix::fs::openat2(dir, rel, flags, Mode::empty(), resolve) {
@@ -244,6 +243,10 @@ mod tests {
             assert!(root.open_file(Path::new(path)).is_err(), "{path}");
         }
         assert!(root.open_file(Path::new("in/file")).is_ok());
+        symlink("in", root_path.join("also")).unwrap();
+        let link = Path::new("also/file");
+        assert!(root.open_file(link).is_err() && root.stat(link).is_err(), "a file has one path");
+        assert!(root.stat(Path::new("link")).is_ok(), "a link itself is told");
     }
 
     #[test]

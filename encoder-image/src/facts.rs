@@ -22,7 +22,7 @@ use av1_media::gates::{
 };
 use av1_media::identity::{fingerprint, samples};
 use av1_media::marker::{MAX_MARKER, Marker};
-use av1_media::probe::{MAX_JSON, Probe, ffprobe};
+use av1_media::probe::{MAX_JSON, NO_CONTAINER, Probe, ffprobe};
 use av1_media::receipt::path_hash;
 use rustix::fs::{FileType, Stat};
 
@@ -186,6 +186,9 @@ fn ask(command: &Command, path: &Path) -> Content {
             Ok(probe) => Content::Read(Box::new(probe)),
             Err(e) => Content::Unreadable(e.to_string()),
         },
+        Err(SuperviseError::Failed { stderr_tail, .. }) if stderr_tail.contains(NO_CONTAINER) => {
+            Content::Unreadable("its content is no container of video; a playlist is not followed".to_owned())
+        }
         Err(SuperviseError::Failed { stderr_tail, status, .. }) => {
             Content::Unreadable(complaint(&stderr_tail, path).unwrap_or(status))
         }

@@ -28,6 +28,11 @@ pub(crate) fn read(av1: &Folder) -> io::Result<Option<VolumeFile>> {
     serde_json::from_slice(&json).map(Some).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
 }
 
+/// Whether the folder at `path` below a library's root is another library's root.
+pub(crate) fn is_another_library(root: &Root, path: &Path) -> bool {
+    !path.as_os_str().is_empty() && root.stat(&path.join(paths::AV1_DIR).join(paths::VOLUME_FILE)).is_ok()
+}
+
 /// Checks that `root` is a library's root on the volume with `id`, owned by `library`.
 pub(crate) fn check(root: &Root, id: &str, library: &LibraryId) -> Result<(), RoleFailure> {
     match root.open_folder(Path::new(paths::AV1_DIR)) {

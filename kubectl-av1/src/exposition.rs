@@ -102,4 +102,12 @@ mod tests {
             assert!(job_gauges(text).is_empty(), "{text}");
         }
     }
+
+    #[test]
+    fn fuzz_any_text_is_read() {
+        let fuzz = av1_fuzz::Fuzz::new("exposition").sample(av1_fuzz::samples::METRICS);
+        fuzz.large("av1_x{".repeat(1 << 16)).large("a=\"".repeat(1 << 16)).run(|bytes| {
+            let _ = job_gauges(&String::from_utf8_lossy(bytes));
+        });
+    }
 }

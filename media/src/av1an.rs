@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
+use crate::picture::Picture;
 use crate::plan::{PIX_FMT, Plan};
 use crate::rational::Rational;
 
@@ -19,11 +20,14 @@ const MIN_SCENE: u32 = 24;
 /// Largest file of Av1an that is read, in bytes; a film of ten thousand chunks needs 20 MB.
 pub const MAX_FILE: u64 = 256 << 20;
 
-/// The script that gives the frames of stream `index` of `source` in 10 bit at `rate` frames a second, by way of an index that
-/// is kept in `cache`. Paths stand in it as hexadecimal, so that no name can be read as Python.
+/// The script that gives the frames of stream `index` of `source` as `picture` plans them, in 10 bit and nominally at `rate`
+/// frames a second, by way of an index that is kept in `cache`. Paths stand in it as hexadecimal, so that no name can be read
+/// as Python.
 #[must_use]
-pub fn script(source: &str, index: u32, cache: &str, rate: Rational) -> String {
+pub fn script(source: &str, index: u32, cache: &str, rate: Rational, picture: &Picture) -> String {
     let (source, cache, Rational { num, den }) = (hex::encode(source), hex::encode(cache), rate);
+    let format = picture.plugin_format().map(|format| format!(", format=\"{format}\"")).unwrap_or_default();
+    let filters = picture.script();
     format!(
         "import vapoursynth as vs\n\
          core = vs.core\n\
@@ -31,9 +35,9 @@ pub fn script(source: &str, index: u32, cache: &str, rate: Rational) -> String {
          core.max_cache_size = {CACHE_MIB}\n\
          source = bytes.fromhex(\"{source}\").decode()\n\
          cache = bytes.fromhex(\"{cache}\").decode()\n\
-         clip = core.lsmas.LWLibavSource(source=source, stream_index={index}, cachefile=cache, repeat=0)\n\
+         clip = core.lsmas.LWLibavSource(source=source, stream_index={index}, cachefile=cache, repeat=0{format})\n\
          clip = core.std.AssumeFPS(clip, fpsnum={num}, fpsden={den})\n\
-         if clip.format.id != vs.YUV420P10:\n    clip = core.resize.Point(clip, format=vs.YUV420P10)\n\
+         {filters}\
          clip.set_output()\n"
     )
 }
@@ -307,25 +311,32 @@ pub fn event(line: &str) -> Option<Event> {
 
 #[cfg(test)]
 mod tests {
+    use av1_crds::settings::{Settings, SettingsSections};
     use proptest::prelude::*;
 
     use super::*;
     use crate::encoders::{Encoder, Engine};
+    use crate::picture::plan_picture;
+    use crate::probe::Stream;
     use crate::profile::Quality;
 
     const NTSC: Rational = Rational { num: 24_000, den: 1_001 };
 
     #[test]
     fn no_name_can_be_read_as_python() {
+        let settings = Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap();
+        let video =
+            Stream { width: Some(640), height: Some(360), pix_fmt: Some("yuv420p".into()), ..Stream::default() };
+        let picture = plan_picture(&video, &settings, None).unwrap();
         for name in [
             "/library/a\".mkv",
             "/library/a'\\\n\"\"\"os.system('x')",
             "/library/тест 映画 🎬.mkv",
             "/library/-i %03d $(HOSTNAME).mkv",
         ] {
-            let text = script(name, 1, "/work/source.lwi", NTSC);
+            let text = script(name, 1, "/work/source.lwi", NTSC, &picture);
             assert!(text.contains(&hex::encode(name)) && !text.contains(name));
-            assert_eq!(text.lines().count(), 11, "{text}");
+            assert_eq!(text.lines().count(), 10, "{text}");
         }
     }
 

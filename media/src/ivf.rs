@@ -6,8 +6,6 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use crate::rational::Rational;
-
 /// Length of the file header in bytes.
 pub const FILE_HEADER: usize = 32;
 /// Length of a frame's header in bytes.
@@ -42,8 +40,8 @@ impl FrameHeader {
     }
 
     /// Its bytes.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; FRAME_HEADER] {
+    #[cfg(test)]
+    pub(crate) fn to_bytes(self) -> [u8; FRAME_HEADER] {
         let mut bytes = [0; FRAME_HEADER];
         bytes[..4].copy_from_slice(&self.size.to_le_bytes());
         bytes[4..].copy_from_slice(&self.pts.to_le_bytes());
@@ -52,8 +50,13 @@ impl FrameHeader {
 }
 
 /// A file header for AV1. A time base beyond 32 bits can't be written.
-#[must_use]
-pub fn file_header(width: u16, height: u16, time_base: Rational, frames: u32) -> Option<[u8; FILE_HEADER]> {
+#[cfg(test)]
+pub(crate) fn file_header(
+    width: u16,
+    height: u16,
+    time_base: crate::rational::Rational,
+    frames: u32,
+) -> Option<[u8; FILE_HEADER]> {
     let (num, den) = (u32::try_from(time_base.num).ok()?, u32::try_from(time_base.den).ok()?);
     let mut bytes = [0; FILE_HEADER];
     bytes[..4].copy_from_slice(b"DKIF");
@@ -150,6 +153,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::rational::Rational;
 
     fn file(sizes: &[u8]) -> Vec<u8> {
         let mut bytes = file_header(640, 360, Rational { num: 1, den: 24 }, 9).unwrap().to_vec();

@@ -35,10 +35,10 @@ pub struct Mux<'a> {
     pub probe: &'a Probe,
     /// Which of its streams are kept.
     pub streams: &'a StreamPlan,
-    /// The encoded video, an IVF file whose time base and time stamps are the source's.
+    /// The encoded video, whose header says what AV1 cannot, and whose times are the source's.
     pub video: &'a Path,
-    /// Frames a second, told to the container for its default duration of a frame.
-    pub frame_rate: Rational,
+    /// Frames a second, told to the container for its default duration of a frame; none where the rate varies.
+    pub frame_rate: Option<Rational>,
     /// Seconds of the source that are read; none reads all.
     pub limit: Option<u32>,
     /// Whether an MP4's index stands before its media, as in the source.
@@ -56,7 +56,7 @@ pub fn ffmpeg(mux: &Mux<'_>) -> Command {
     let mut command = Command::new("ffmpeg")
         .args(["-nostdin", "-hide_banner", "-v", "error", "-xerror", "-y", "-copyts"])
         .args(input)
-        .args(["-f", "ivf", "-i"])
+        .args(["-f", "matroska", "-i"])
         .file(mux.video)
         .args(input);
     if let Some(seconds) = mux.limit {
@@ -91,7 +91,10 @@ pub fn ffmpeg(mux: &Mux<'_>) -> Command {
             command = command.arg(format!("-metadata:s:{position}")).arg(format!("{key}={value}"));
         }
     }
-    let command = video_tags(command, mux).arg("-r:0").arg(mux.frame_rate.to_string());
+    command = video_tags(command, mux);
+    if let Some(rate) = mux.frame_rate {
+        command = command.arg("-r:0").arg(rate.to_string());
+    }
     container_options(command, mux).file(mux.output)
 }
 
@@ -130,6 +133,12 @@ fn picture_tags(stream: &Stream) -> [(&'static str, String); 2] {
         ("filename", own("filename").unwrap_or_else(|| format!("cover.{extension}"))),
         ("mimetype", own("mimetype").unwrap_or_else(|| kind.to_owned())),
     ]
+}
+
+/// The call that takes back from a Matroska output what ffmpeg always claims: that all frames of the video last the same.
+#[must_use]
+pub fn without_default_duration(output: &Path) -> Command {
+    Command::new("mkvpropedit").arg("--quiet").arg(output).args(["--edit", "track:v1", "--delete", "default-duration"])
 }
 
 /// The dispositions of a stream as the option takes them.
@@ -200,7 +209,9 @@ mod tests {
         .unwrap()
     }
 
-    fn call(container: Container, source: &str) -> String {
+    const FILM: Option<Rational> = Some(Rational { num: 24_000, den: 1_001 });
+
+    fn call(container: Container, source: &str, frame_rate: Option<Rational>) -> String {
         let kept = [(0, Kind::Audio), (3, Kind::Attachment)]
             .map(|(index, kind)| Kept { index, kind, carry: Carry::Copy })
             .to_vec();
@@ -215,8 +226,8 @@ mod tests {
                 dropped: Vec::new(),
                 shift: 0.0,
             },
-            video: Path::new("/work/video.ivf"),
-            frame_rate: Rational { num: 24_000, den: 1_001 },
+            video: Path::new("/work/video.mkv"),
+            frame_rate,
             limit: None,
             index_first: true,
             encoder_settings: "SVT-AV1 v4.2.0 --preset 4 --crf 23",
@@ -227,12 +238,21 @@ mod tests {
 
     #[test]
     fn the_call_for_matroska() {
-        insta::assert_snapshot!(call(Container::Matroska, "/library/-a %03d.mkv"));
+        insta::assert_snapshot!(call(Container::Matroska, "/library/-a %03d.mkv", FILM));
     }
 
     #[test]
     fn the_call_for_mp4() {
-        insta::assert_snapshot!(call(Container::Mp4, "/library/a.mp4"));
+        insta::assert_snapshot!(call(Container::Mp4, "/library/a.mp4", FILM));
+    }
+
+    #[test]
+    fn a_rate_that_varies_is_not_told() {
+        assert!(!call(Container::Mp4, "/library/a.mp4", None).contains("-r:0"));
+        assert_eq!(
+            without_default_duration(Path::new("/work/out.mkv")).to_strings().join(" "),
+            "mkvpropedit --quiet /work/out.mkv --edit track:v1 --delete default-duration"
+        );
     }
 
     #[test]
@@ -252,8 +272,8 @@ mod tests {
             source: Path::new("/library/a.m2ts"),
             probe: &probe(),
             streams: &streams,
-            video: Path::new("/work/video.ivf"),
-            frame_rate: Rational { num: 25, den: 1 },
+            video: Path::new("/work/video.mkv"),
+            frame_rate: Some(Rational { num: 25, den: 1 }),
             limit: Some(20),
             index_first: false,
             encoder_settings: "SVT-AV1 v4.2.0 --preset 4 --crf 23",
@@ -282,8 +302,8 @@ mod tests {
                     dropped: Vec::new(),
                     shift: 0.0,
                 },
-                video: Path::new("/work/video.ivf"),
-                frame_rate: Rational { num: 25, den: 1 },
+                video: Path::new("/work/video.mkv"),
+                frame_rate: Some(Rational { num: 25, den: 1 }),
                 limit: None,
                 index_first: false,
                 encoder_settings: "",
@@ -305,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_webm_file_stays_one() {
-        assert!(call(Container::WebM, "/library/a.WebM").contains("\n-f\nwebm\n"));
+        assert!(call(Container::WebM, "/library/a.WebM", FILM).contains("\n-f\nwebm\n"));
     }
 
     #[test]

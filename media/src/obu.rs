@@ -82,8 +82,8 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Takes in the next temporal unit.
-    pub fn unit(&mut self, bytes: &[u8]) {
+    /// Takes in the next temporal unit; returns whether it starts with a shown key frame.
+    pub fn unit(&mut self, bytes: &[u8]) -> bool {
         let mut key = false;
         match self.read(bytes) {
             Some(frame) => {
@@ -99,6 +99,7 @@ impl Survey {
         self.since_key = if key { 1 } else { self.since_key + 1 };
         self.longest = self.longest.max(self.since_key);
         self.key_frames += u64::from(key);
+        key
     }
 
     /// The first frame header of the unit; sequence headers before it are kept.
@@ -145,7 +146,7 @@ pub fn put_colour(unit: &mut [u8], full_range: bool, chroma: u32) {
 }
 
 /// Type and payload of the first open bitstream unit, and what follows it.
-fn next(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub(crate) fn next(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let head = *bytes.first()?;
     let kind = (head >> 3) & 15;
     let start = if head & 4 == 0 { 1 } else { 2 };
@@ -159,6 +160,7 @@ fn next(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((kind, payload.get(..size)?, &payload[size..]))
 }
 
+/// A number in LEB128, and how many bytes it takes.
 fn leb128(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut value = 0;
     for (at, byte) in bytes.iter().take(8).enumerate() {

@@ -6,6 +6,8 @@ use av1_crds::settings::Settings;
 use crate::encoders::check::{InvalidParam, check_for};
 use crate::encoders::words::{Asked, Params, command_line, params};
 use crate::encoders::{Encoder, Engine};
+use crate::light::Light;
+use crate::picture::chroma_location;
 use crate::probe::{Probe, Stream};
 use crate::profile::{Quality, bits_per_pixel, height_class, max_scene_frames, quality};
 use crate::rational::Rational;
@@ -142,11 +144,7 @@ fn colour_params(video: &Stream) -> Vec<String> {
         let name = name.as_deref()?;
         table.iter().find(|(known, _)| *known == name).map(|(_, number)| number.to_string())
     };
-    let chroma = match video.chroma_location.as_deref() {
-        Some("left") => Some("left".to_owned()),
-        Some("topleft") => Some("topleft".to_owned()),
-        _ => None,
-    };
+    let chroma = chroma_location(video).map(str::to_owned);
     let range = match video.color_range.as_deref() {
         Some("pc") => Some("1".to_owned()),
         Some("tv") => Some("0".to_owned()),
@@ -159,8 +157,24 @@ fn colour_params(video: &Stream) -> Vec<String> {
         ("--color-range", range),
         ("--chroma-sample-position", chroma),
     ];
-    params.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?])).flatten().collect()
+    let told = params.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?])).flatten();
+    // What is told in part stops a file long before.
+    told.chain(Light::of(video).unwrap_or_default().params()).collect()
 }
+
+/// A part of the colour description that AV1 has no number for; such a file is left alone.
+#[must_use]
+pub fn unknown_colour(video: &Stream) -> Option<&str> {
+    let told =
+        [(&video.color_primaries, PRIMARIES), (&video.color_transfer, TRANSFERS), (&video.color_space, MATRICES)];
+    told.into_iter().find_map(|(name, table)| {
+        let name = name.as_deref().filter(|name| !UNTOLD.contains(name))?;
+        table.iter().all(|(known, _)| *known != name).then_some(name)
+    })
+}
+
+/// What ffprobe writes where a stream says nothing.
+const UNTOLD: &[&str] = &["", "unknown", "unspecified", "reserved"];
 
 /// FFmpeg's names of colour primaries and their numbers in AV1 (ISO/IEC 23091-2).
 const PRIMARIES: &[(&str, u32)] = &[
@@ -209,6 +223,10 @@ const MATRICES: &[(&str, u32)] = &[
     ("ycgco", 8),
     ("bt2020nc", 9),
     ("bt2020c", 10),
+    ("smpte2085", 11),
+    ("chroma-derived-nc", 12),
+    ("chroma-derived-c", 13),
+    ("ictcp", 14),
 ];
 
 #[cfg(test)]

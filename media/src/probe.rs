@@ -3,24 +3,35 @@
 //! Every field may be missing or lie; nothing here decides what that means.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
 use crate::command::{Bounds, Command};
 use crate::rational::Rational;
 
 /// Most bytes of ffprobe's JSON that are read; a file with ten thousand streams stays below.
 pub const MAX_JSON: usize = 64 << 20;
+/// Most streams of a file; FFmpeg itself gives up at 1,000 unless told otherwise.
+pub const MAX_STREAMS: usize = 65_536;
 
-/// Packets at the start of a file that are decoded to see whether captions ride in the video; where they do, they ride in
-/// every picture.
+/// Packets at the start of a file that are decoded to see what rides in the pictures alone: captions, HDR metadata, fields.
+/// Where such a thing rides, it rides in every picture, or in every key frame.
 const ANALYSED_PACKETS: &str = "%+#200";
+/// What is told of each of those pictures.
+const FRAME_ENTRIES: &str = "frame=stream_index,interlaced_frame:frame_side_data=side_data_type,red_x,red_y,green_x,green_y,\
+    blue_x,blue_y,white_point_x,white_point_y,min_luminance,max_luminance,max_content,max_average,type";
 
 /// What one call of ffprobe may use. It decodes on one thread and holds at most some twenty pictures, of which one of
 /// 8192x4320 in 10 bit has 106 MB; its answer goes through a pipe, so that it never has to write a file.
 pub const PROBE_BOUNDS: Bounds = Bounds { memory: Some(4 << 30), cpu_seconds: Some(90), file_size: Some(0) };
+
+/// Kinds of container that are looked into, by FFmpeg's names. Playlists are none: they would have it read other files.
+const CONTAINERS: &str = "asf,avi,dv,flv,gxf,ivf,matroska,mov,mpeg,mpegts,mpegvideo,mxf,nut,ogg,rm,wtv";
+/// What FFmpeg says of any other.
+pub const NO_CONTAINER: &str = "Format not on whitelist";
 
 /// The call that probes `path` (absolute).
 #[must_use]
@@ -28,8 +39,9 @@ pub fn ffprobe(path: &Path) -> Command {
     Command::new("ffprobe")
         .bounded(PROBE_BOUNDS)
         .args(["-v", "error", "-hide_banner", "-protocol_whitelist", "file,pipe"])
+        .args(["-format_whitelist", CONTAINERS])
         .args(["-analyze_frames", "-read_intervals", ANALYSED_PACKETS])
-        .args(["-show_format", "-show_streams", "-show_chapters", "-of", "json", "-i"])
+        .args(["-show_format", "-show_streams", "-show_chapters", "-show_entries", FRAME_ENTRIES, "-of", "json", "-i"])
         .file(path)
 }
 
@@ -168,9 +180,32 @@ pub struct Stream {
     /// Whether a track of a Matroska file is switched off ([`crate::matroska`]).
     #[serde(skip)]
     pub disabled: bool,
-    /// Kinds of side data, such as `DOVI configuration record` or `Display Matrix`.
+    /// Side data that the container tells of the stream.
     #[serde(rename = "side_data_list", deserialize_with = "side_data")]
-    pub side_data: Vec<String>,
+    pub side_data: Vec<SideData>,
+    /// What the first pictures tell.
+    #[serde(skip)]
+    pub pictures: Pictures,
+}
+
+/// One piece of side data.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SideData {
+    /// Its kind, such as `DOVI configuration record` or `Display Matrix`.
+    pub kind: String,
+    /// Its other fields as text.
+    pub values: BTreeMap<String, String>,
+}
+
+/// The first pictures of a video stream, taken together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pictures {
+    /// How many were looked at.
+    pub number: u32,
+    /// How many of them were coded as interlaced.
+    pub interlaced: u32,
+    /// The first piece of each kind of side data.
+    pub side_data: Vec<SideData>,
 }
 
 impl Stream {
@@ -184,6 +219,12 @@ impl Stream {
     #[must_use]
     pub fn title(&self) -> Option<&str> {
         self.tags.get("title").or_else(|| self.tags.get("name")).map(String::as_str).filter(|name| !name.is_empty())
+    }
+
+    /// The piece of side data whose kind starts with `start`: the container's, else the pictures'.
+    #[must_use]
+    pub fn side_data(&self, start: &str) -> Option<&SideData> {
+        self.side_data.iter().chain(&self.pictures.side_data).find(|data| data.kind.starts_with(start))
     }
 
     /// The language tag as the container has it.
@@ -217,14 +258,22 @@ impl Probe {
         #[derive(Deserialize)]
         struct Document {
             format: Option<Format>,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "streams")]
             streams: Vec<Stream>,
             #[serde(default)]
             chapters: Vec<Chapter>,
+            #[serde(default)]
+            frames: Vec<Frame>,
         }
         let document: Document = serde_json::from_slice(json)?;
         let format = document.format.filter(|f| !f.format_name.is_empty()).ok_or(ProbeError::NoFormat)?;
-        Ok(Self { format, streams: document.streams, chapters: document.chapters })
+        let mut streams = document.streams;
+        for frame in document.frames {
+            if let Some(stream) = streams.iter_mut().find(|stream| Some(stream.index) == frame.stream_index) {
+                stream.pictures.take(frame);
+            }
+        }
+        Ok(Self { format, streams, chapters: document.chapters })
     }
 
     /// The main video stream: the one with the default disposition, else the first that is not an attached picture.
@@ -254,6 +303,52 @@ impl Probe {
     pub fn is_mp4(&self) -> bool {
         self.format.format_name.split(',').any(|name| name == "mp4")
     }
+}
+
+/// One decoded picture; also those of sound are listed.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Frame {
+    stream_index: Option<u32>,
+    interlaced_frame: u32,
+    #[serde(rename = "side_data_list", deserialize_with = "side_data")]
+    side_data: Vec<SideData>,
+}
+
+impl Pictures {
+    fn take(&mut self, frame: Frame) {
+        self.number += 1;
+        self.interlaced += u32::from(frame.interlaced_frame != 0);
+        for data in frame.side_data {
+            if !self.side_data.iter().any(|known| known.kind == data.kind) {
+                self.side_data.push(data);
+            }
+        }
+    }
+}
+
+/// Streams up to [`MAX_STREAMS`]: a short text must not grow to gigabytes of empty ones.
+fn streams<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Stream>, D::Error> {
+    struct List;
+    impl<'de> Visitor<'de> for List {
+        type Value = Vec<Stream>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MAX_STREAMS} streams")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut streams = Vec::new();
+            while let Some(stream) = list.next_element()? {
+                if streams.len() == MAX_STREAMS {
+                    return Err(A::Error::custom(format!("the file has more than {MAX_STREAMS} streams")));
+                }
+                streams.push(stream);
+            }
+            Ok(streams)
+        }
+    }
+    deserializer.deserialize_seq(List)
 }
 
 /// A number that ffprobe writes as a number or as a string; `N/A` and nonsense are none.
@@ -293,15 +388,20 @@ fn dispositions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String
     Ok(values.into_iter().filter(|(_, set)| *set == 1).map(|(name, _)| name).collect())
 }
 
-/// Kinds of side data.
-fn side_data<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let values: Vec<BTreeMap<String, serde_json::Value>> = Vec::deserialize(deserializer)?;
-    values
+/// Side data; values that are lists or objects are left out.
+fn side_data<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SideData>, D::Error> {
+    let pieces: Vec<BTreeMap<String, serde_json::Value>> = Vec::deserialize(deserializer)?;
+    let text = |value: serde_json::Value| match value {
+        serde_json::Value::String(text) => Some(text),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    pieces
         .into_iter()
-        .map(|entry| match entry.get("side_data_type") {
-            Some(serde_json::Value::String(kind)) => Ok(kind.clone()),
-            Some(_) => Err(D::Error::custom("side_data_type is not text")),
-            None => Ok("unknown".to_owned()),
+        .map(|piece| {
+            let mut values: BTreeMap<String, String> =
+                piece.into_iter().filter_map(|(key, value)| Some((key, text(value)?))).collect();
+            Ok(SideData { kind: values.remove("side_data_type").unwrap_or_else(|| "unknown".to_owned()), values })
         })
         .collect()
 }
@@ -318,6 +418,10 @@ mod tests {
              "start_pts": 0, "start_time": "0.000000", "bit_rate": "N/A", "disposition": {"default": 1},
              "tags": {"Language": "eng"}, "side_data_list": [{"side_data_type": "Display Matrix", "rotation": -90}]}
         ],
+        "frames": [{"media_type": "video", "stream_index": 1, "interlaced_frame": 1, "side_data_list": [
+            {"side_data_type": "Content light level metadata", "max_content": 1000, "max_average": 400}]},
+            {"stream_index": 2}, {"stream_index": 1, "interlaced_frame": 0, "side_data_list": [
+            {"side_data_type": "Content light level metadata", "max_content": 1, "max_average": 1}, {}]}],
         "chapters": [{"id": 1, "time_base": "1/1000", "start": 0, "start_time": "0.000000", "end": 10, "end_time": "0.010000", "tags": {"title": "One"}}],
         "format": {"filename": "x", "nb_streams": 2, "format_name": "matroska,webm", "start_time": "0.000000", "duration": "5.280000", "size": "1055736", "bit_rate": "1599600"}
     }"#;
@@ -330,7 +434,12 @@ mod tests {
         assert_eq!(main.r_frame_rate, Some(Rational { num: 24, den: 1 }));
         assert_eq!((main.avg_frame_rate, main.bit_rate), (None, None));
         assert_eq!(main.language(), Some("eng"));
-        assert_eq!(main.side_data, ["Display Matrix"]);
+        assert_eq!(
+            (main.side_data[0].kind.as_str(), main.side_data[0].values["rotation"].as_str()),
+            ("Display Matrix", "-90")
+        );
+        assert_eq!((main.pictures.number, main.pictures.interlaced), (2, 1));
+        assert_eq!(main.side_data("Content light").unwrap().values["max_content"], "1000");
         assert_eq!(probe.format.size, Some(1_055_736));
         assert_eq!(probe.chapters[0].tags["title"], "One");
         assert!(probe.is_matroska() && !probe.is_mp4());

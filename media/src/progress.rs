@@ -85,7 +85,7 @@ pub fn copied_bytes(probe: &Probe, streams: &StreamPlan) -> u64 {
         let by_rate = || stream.bit_rate.or_else(|| tag("bps")).map(|bits| (bits as f64 * seconds / 8.0) as u64);
         tag("number_of_bytes").or_else(by_rate).unwrap_or_default()
     })
-    .sum()
+    .fold(0, u64::saturating_add)
 }
 
 /// Finds that an encode stands still: no frame came and hardly any CPU time was used for a while.

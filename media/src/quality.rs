@@ -8,6 +8,7 @@ use av1_crds::encoding::{Metric, QualityRule};
 use av1_crds::wire::{Check, QualityScore};
 
 use crate::command::Command;
+use crate::picture::Picture;
 use crate::plan::PIX_FMT;
 
 /// Name of the row.
@@ -24,8 +25,10 @@ pub struct Measured<'a> {
     pub source: &'a Path,
     /// The main video in it.
     pub index: u32,
-    /// What was done to the source's picture before it was encoded, as FFmpeg's filters; empty for nothing.
-    pub filters: &'a str,
+    /// What was done to the source's picture before it was encoded.
+    pub picture: &'a Picture,
+    /// Whether frames of the source have several sizes.
+    pub changes_size: bool,
     /// The encode, absolute; its first video is measured.
     pub encode: &'a Path,
     /// Folder for indices.
@@ -42,17 +45,34 @@ pub fn call(metric: Metric, measured: &Measured<'_>) -> Option<Command> {
         Metric::Psnr => Some(filter("psnr", measured)),
         Metric::Ssim => Some(filter("ssim", measured)),
         Metric::Ssimulacra2 => Some(Command::new("python3").args(["-I", "-c", &ssimulacra2(measured)?])),
-        Metric::Vmaf => None,
+        Metric::Vmaf => Some(Command::new("python3").args(["-I", "-c", &vmaf(measured)])),
     }
 }
 
+impl Measured<'_> {
+    /// FFmpeg's filters up to the picture that is encoded, with a comma behind each.
+    fn source_filters(&self) -> String {
+        let mut filters = self.picture.ffmpeg_filters(self.changes_size);
+        if !filters.is_empty() {
+            filters.push(',');
+        }
+        filters
+    }
+
+    /// FFmpeg's filter that lets the frames of the ranges alone through, with a comma behind it.
+    fn select(&self) -> String {
+        let between: Vec<String> =
+            self.ranges.iter().map(|(from, to)| format!("between(n\\,{from}\\,{})", to.saturating_sub(1))).collect();
+        if between.is_empty() { String::new() } else { format!("select={},", between.join("+")) }
+    }
+}
+
+/// Rows and columns are those that are coded, however the container turns and cuts them.
+const INPUT: [&str; 5] = ["-noautorotate", "-apply_cropping", "codec", "-protocol_whitelist", "file,pipe"];
+
 /// FFmpeg's filter of that name. The source comes first: XPSNR takes its weights from the first input.
 fn filter(name: &str, measured: &Measured<'_>) -> Command {
-    let input = ["-protocol_whitelist", "file,pipe"];
-    let filters = if measured.filters.is_empty() { String::new() } else { format!("{},", measured.filters) };
-    let between: Vec<String> =
-        measured.ranges.iter().map(|(from, to)| format!("between(n\\,{from}\\,{})", to.saturating_sub(1))).collect();
-    let select = if between.is_empty() { String::new() } else { format!("select={},", between.join("+")) };
+    let (filters, select) = (measured.source_filters(), measured.select());
     // XPSNR reads both inputs with the line lengths of the first: copies of one kind have the same.
     let pair = format!("{select}settb=1/1000,setpts=N,format={PIX_FMT},copy");
     let graph = format!(
@@ -61,22 +81,24 @@ fn filter(name: &str, measured: &Measured<'_>) -> Command {
     );
     Command::new("ffmpeg")
         .args(["-nostdin", "-hide_banner", "-v", "error", "-xerror"])
-        .args(input)
+        .args(INPUT)
         .arg("-i")
         .file(measured.source)
-        .args(input)
+        .args(INPUT)
         .args(["-export_side_data", "film_grain", "-i"])
         .file(measured.encode)
         .args(["-filter_complex", &graph, "-fps_mode", "passthrough", "-enc_time_base", "filter", "-f", "null", "-"])
 }
 
-/// A script that prints SSIMULACRA2's scores; paths stand in it as hexadecimal. None where a path is not UTF-8, or filters of
-/// FFmpeg stand before the encode, which it can't repeat.
+/// A script that prints SSIMULACRA2's scores; paths stand in it as hexadecimal. None where a path is not UTF-8, or the
+/// source has frames of several sizes or interlaced ones.
 fn ssimulacra2(measured: &Measured<'_>) -> Option<String> {
     let text = |path: &Path| path.to_str().map(hex::encode);
-    if !measured.filters.is_empty() {
+    if measured.changes_size || measured.picture.interlaced.is_some() {
         return None;
     }
+    let format = measured.picture.plugin_format().map(|format| format!(", format='{format}'")).unwrap_or_default();
+    let filters = measured.picture.script();
     let (source, encode, work) = (text(measured.source)?, text(measured.encode)?, text(measured.work)?);
     let index = measured.index;
     let ranges: Vec<String> = measured.ranges.iter().map(|(from, to)| format!("({from}, {to})")).collect();
@@ -89,15 +111,50 @@ fn ssimulacra2(measured: &Measured<'_>) -> Option<String> {
          path = lambda text: bytes.fromhex(text).decode()\n\
          work = path('{work}')\n\
          read = core.lsmas.LWLibavSource\n\
-         a = read(path('{source}'), stream_index={index}, cachefile=work + '/source.lwi', repeat=0)\n\
+         clip = read(path('{source}'), stream_index={index}, cachefile=work + '/source.lwi', repeat=0{format})\n\
+         matrix = clip.get_frame(0).props.get('_Matrix', 2)\n\
+         matrix = (1 if clip.height > 576 else 6) if matrix in (2, 3) else matrix\n\
+         {filters}\
+         a = clip\n\
          b = read(path('{encode}'), cachefile=work + '/encode.lwi', repeat=0, ff_options='export_side_data=film_grain')\n\
          if a.num_frames != b.num_frames:\n    raise SystemExit(f'{{a.num_frames}} frames against {{b.num_frames}}')\n\
-         matrix = a.get_frame(0).props.get('_Matrix', 2)\n\
-         matrix = (1 if a.height > 576 else 6) if matrix in (2, 3) else matrix\n\
          a, b = [core.resize.Bicubic(c, format=vs.RGBS, matrix_in=matrix) for c in (a, b)]\n\
          scores = core.vszip.SSIMULACRA2(a, b)\n\
          for start, end in [{ranges}]:\n    for frame in scores[start:end].frames(close=True):\n        print('n: SSIMULACRA2:', frame.props['SSIMULACRA2'])\n"
     ))
+}
+
+/// Above this width and height VMAF's model for 4K is taken (as ab-av1 does).
+const VMAF_4K: (u32, u32) = (2_560, 1_440);
+
+/// A script that prints VMAF's scores: two FFmpeg give the frames, `vmaf` compares them. Paths stand in it as hexadecimal.
+fn vmaf(measured: &Measured<'_>) -> String {
+    let hex = |path: &Path| hex::encode(path.as_os_str().as_encoded_bytes());
+    let (source, encode, index) = (hex(measured.source), hex(measured.encode), measured.index);
+    let (filters, select) = (measured.source_filters(), measured.select());
+    let (width, height) = measured.picture.coded;
+    let model = if width > VMAF_4K.0 && height > VMAF_4K.1 { "vmaf_4k_v0.6.1" } else { "vmaf_v0.6.1" };
+    let input = INPUT.map(|word| format!("'{word}'")).join(", ");
+    format!(
+        "import csv, os, subprocess\n\
+         def frames(path, stream, filters, *words):\n    \
+             call = ['ffmpeg', '-nostdin', '-hide_banner', '-v', 'error', '-xerror', {input}, *words, '-i', b'file:' + bytes.fromhex(path)]\n    \
+             call += ['-map', stream, '-vf', filters, '-fps_mode', 'passthrough', '-enc_time_base', 'filter', '-strict', '-1', '-f', 'yuv4mpegpipe', '-']\n    \
+             return subprocess.Popen(call, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)\n\
+         pair = r'{select}settb=1/1000,setpts=N,format={PIX_FMT}'\n\
+         a = frames('{source}', '0:{index}', '{filters}' + pair)\n\
+         b = frames('{encode}', '0:v:0', pair, '-export_side_data', 'film_grain')\n\
+         ends = [a.stdout.fileno(), b.stdout.fileno()]\n\
+         threads = str(len(os.sched_getaffinity(0)))\n\
+         call = ['vmaf', '--quiet', '--threads', threads, '--model', 'version={model}', '--csv', '--output', '/dev/stdout']\n\
+         call += ['--reference', f'/dev/fd/{{ends[0]}}', '--distorted', f'/dev/fd/{{ends[1]}}']\n\
+         vmaf = subprocess.Popen(call, pass_fds=ends, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)\n\
+         a.stdout.close()\n\
+         b.stdout.close()\n\
+         for row in csv.DictReader(vmaf.stdout):\n    print('n: VMAF:', row['vmaf'])\n\
+         codes = [program.wait() for program in (a, b, vmaf)]\n\
+         if any(codes):\n    raise SystemExit(f'ffmpeg, ffmpeg and vmaf ended with {{codes}}')\n"
+    )
 }
 
 /// Takes in the lines of [`call`].
@@ -157,7 +214,11 @@ fn score(line: &str) -> Option<f64> {
         text.parse::<f64>().ok().filter(|value| !value.is_nan())
     };
     let planes = || Some(weighted([after("XPSNR y:")?, after("XPSNR u:")?, after("XPSNR v:")?]));
-    planes().or_else(|| after("psnr_avg:")).or_else(|| after("All:")).or_else(|| after("SSIMULACRA2:"))
+    planes()
+        .or_else(|| after("psnr_avg:"))
+        .or_else(|| after("All:"))
+        .or_else(|| after("SSIMULACRA2:"))
+        .or_else(|| after("VMAF:"))
 }
 
 /// XPSNR over the planes: the mean of their errors, luma counting four times, as its pixels do.
@@ -227,9 +288,19 @@ pub fn judge(rule: &QualityRule, summary: &Summary, grain: bool) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use av1_crds::settings::{Settings, SettingsSections};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::picture::{Area, plan_picture};
+    use crate::probe::Stream;
+
+    fn picture(seen: Option<Area>) -> Picture {
+        let video =
+            Stream { width: Some(320), height: Some(180), pix_fmt: Some("yuv420p".into()), ..Stream::default() };
+        let settings = Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap();
+        plan_picture(&video, &settings, seen).unwrap()
+    }
 
     fn scores(lines: &str) -> Scores {
         let mut scores = Scores::default();
@@ -242,10 +313,10 @@ mod tests {
         let found = scores(
             "n:    1  XPSNR y: 40.0000  XPSNR u: 40.0000  XPSNR v: 40.0000\nn:    2  XPSNR y: inf  XPSNR u: inf  XPSNR v: inf\n\
              \nXPSNR average, 24 frames  y: 31.3414\nn:23 mse_avg:256.54 mse_y:238.28 psnr_avg:36.11 psnr_y:36.43 \n\
-             n:24 Y:0.903678 U:0.919042 V:0.904578 All:0.906389 (10.286722)\nn: 1 SSIMULACRA2: 52.75027446712841\nnonsense\nn:x",
+             n:24 Y:0.903678 U:0.919042 V:0.904578 All:0.906389 (10.286722)\nn: 1 SSIMULACRA2: 52.75027446712841\nn: VMAF: 97.4281\nnonsense\nn:x",
         );
         let rounded: Vec<f64> = found.frames().iter().map(|score| (score * 1_000.0).round() / 1_000.0).collect();
-        assert_eq!(rounded, [40.0, 100.0, 36.11, 0.906, 52.75]);
+        assert_eq!(rounded, [40.0, 100.0, 36.11, 0.906, 52.75, 97.428]);
         assert!((weighted([40.0, 30.0, 30.0]) - 33.979).abs() < 0.01);
     }
 
@@ -286,10 +357,12 @@ mod tests {
 
     #[test]
     fn the_calls_are_these() {
+        let (plain, cropped) = (picture(None), picture(Some(Area { left: 0, top: 20, width: 320, height: 140 })));
         let measured = Measured {
             source: Path::new("/library/a'\".mkv"),
             index: 1,
-            filters: "",
+            picture: &plain,
+            changes_size: false,
             encode: Path::new("/work/out.mkv"),
             work: Path::new("/work"),
             ranges: &[],
@@ -298,12 +371,19 @@ mod tests {
         let script = call(Metric::Ssimulacra2, &measured).unwrap().to_strings().join(" ");
         assert!(script.contains(&hex::encode("/library/a'\".mkv")) && !script.contains(".mkv"));
         insta::assert_snapshot!("ssimulacra2", script);
+        insta::assert_snapshot!("vmaf", call(Metric::Vmaf, &measured).unwrap().to_strings().join(" "));
         let parts = Measured { ranges: &[(0, 24), (48, 50)], ..measured };
         let graph = call(Metric::Ssim, &parts).unwrap().to_strings().join(" ");
         assert_eq!(graph.matches("select=between(n\\,0\\,23)+between(n\\,48\\,49),settb").count(), 2, "{graph}");
-        let cropped = Measured { filters: "crop=1:2:3:4", ..measured };
-        assert!(call(Metric::Ssimulacra2, &cropped).is_none());
-        assert!(call(Metric::Psnr, &cropped).unwrap().to_strings().join(" ").contains("[0:1]crop=1:2:3:4,settb"));
+        let cropped = Measured { picture: &cropped, ..measured };
+        let words = |metric| call(metric, &cropped).unwrap().to_strings().join(" ");
+        assert!(words(Metric::Psnr).contains("[0:1]crop=320:140:0:20:exact=1,settb"), "{}", words(Metric::Psnr));
+        assert!(
+            words(Metric::Ssimulacra2).contains("clip = core.std.CropAbs(clip, width=320, height=140, left=0, top=20)")
+        );
+        let changing = Measured { changes_size: true, ..measured };
+        assert!(call(Metric::Ssimulacra2, &changing).is_none());
+        assert!(call(Metric::Psnr, &changing).unwrap().to_strings().join(" ").contains("[0:1]scale=320:180"));
     }
 
     proptest! {

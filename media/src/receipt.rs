@@ -4,7 +4,7 @@
 //! Must never: read a clock or a file; times and bytes are handed in.
 
 use av1_crds::encoding::{EncoderChoice, EngineChoice, QualityRule, TargetQuality};
-use av1_crds::settings::{ContainerChange, Profile, Settings, Tier};
+use av1_crds::settings::{ContainerChange, CropMode, Deinterlace, Profile, Settings, Tier};
 use av1_crds::wire::{EncodeVerdict, FileIdentity, JobId, LibraryId, Wanted};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -218,6 +218,12 @@ pub fn settings_digest(settings: &Settings) -> String {
         keep_attached_pictures: Option<bool>,
         #[serde(skip_serializing_if = "Option::is_none")]
         container_change: Option<ContainerChange>,
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        allow: &'a [String],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        crop: Option<CropMode>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        deinterlace: Option<Deinterlace>,
         #[serde(skip_serializing_if = "Option::is_none")]
         encoding: Option<Encoding<'a>>,
     }
@@ -254,6 +260,9 @@ pub fn settings_digest(settings: &Settings) -> String {
         originals: _,
         keep_attached_pictures,
         container_change,
+        allow,
+        crop,
+        deinterlace,
         trash_retention_seconds: _,
         modified_time: _,
         why_sidecars: _,
@@ -280,6 +289,9 @@ pub fn settings_digest(settings: &Settings) -> String {
         stop_early: (!stop_early).then_some(false),
         keep_attached_pictures: keep_attached_pictures.then_some(true),
         container_change: Some(*container_change).filter(|change| *change != ContainerChange::default()),
+        allow,
+        crop: *crop,
+        deinterlace: Some(*deinterlace).filter(|way| *way != Deinterlace::default()),
         // Left out while it is the default, so that receipts from before there was a choice still count.
         encoding: (encoding != Encoding::default()).then_some(encoding),
     };

@@ -6,8 +6,11 @@ use std::path::Path;
 
 use crate::command::Command;
 use crate::ivf::{FILE_HEADER, FRAME_HEADER, FrameHeader, is_av1};
+use crate::joined::{self, FrameHead, Header};
+use crate::light::Light;
 use crate::probe::Stream;
 use crate::rational::{FrameTimes, Rational};
+use crate::rotation::Rotation;
 
 /// Seconds of the source that are muxed.
 pub const SECONDS: u32 = 20;
@@ -37,31 +40,41 @@ pub fn stub_rate(video: &Stream) -> Rational {
         .unwrap_or(USUAL_RATE)
 }
 
-/// Times of the stub's frames: from where the source's video starts, in its time base.
+/// Times of the stub's frames: from where the source's video starts, but not before zero, in its time base.
 #[must_use]
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
 pub fn stub_times(video: &Stream) -> FrameTimes {
     let time_base = video.time_base.unwrap_or(MILLISECONDS);
     let ticks = 1.0 / (stub_rate(video).as_f64() * time_base.as_f64());
     let frames = (f64::from(SECONDS) * stub_rate(video).as_f64()).ceil() as i64;
-    let start = video.start_pts.unwrap_or_default();
+    let start = video.start_pts.unwrap_or_default().max(0);
     let at = |n: i64| start.saturating_add((n as f64 * ticks).round() as i64);
     let mut pts: Vec<i64> = (0..frames).map(at).collect();
     pts.dedup();
     FrameTimes { time_base, pts }
 }
 
-/// The stub as an IVF file: the one picture of `ivf` at all of `times`, under its own file header but for the time base.
+/// The stub as it is joined, a Matroska file: the one picture of `ivf` at all of `times`.
 #[must_use]
 pub fn stub(ivf: &[u8], times: &FrameTimes) -> Option<Vec<u8>> {
     let (header, rest) = ivf.split_first_chunk::<FILE_HEADER>().filter(|(header, _)| is_av1(*header))?;
     let (frame, data) = rest.split_first_chunk::<FRAME_HEADER>()?;
-    let data = data.get(..usize::try_from(FrameHeader::parse(*frame).size).ok()?)?;
-    let side = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
-    let count = u32::try_from(times.pts.len()).ok()?;
-    let mut stub = crate::ivf::file_header(side(12), side(14), times.time_base, count)?.to_vec();
-    for pts in &times.pts {
-        stub.extend(FrameHeader { size: u32::try_from(data.len()).ok()?, pts: *pts }.to_bytes());
+    let size = FrameHeader::parse(*frame).size;
+    let data = data.get(..usize::try_from(size).ok()?)?;
+    let side = |at: usize| u32::from(u16::from_le_bytes([header[at], header[at + 1]]));
+    let mut stub = joined::header(&Header {
+        width: side(12),
+        height: side(14),
+        hidden_right: 0,
+        hidden_bottom: 0,
+        sample_aspect_ratio: None,
+        rotation: Rotation::default(),
+        light: Light::default(),
+    });
+    let times = joined::nanoseconds(times)?;
+    let durations = joined::durations(&times);
+    for (time, duration) in times.into_iter().zip(durations) {
+        stub.extend(FrameHead { time, duration, size, is_key: true }.bytes());
         stub.extend(data);
     }
     Some(stub)
@@ -69,10 +82,8 @@ pub fn stub(ivf: &[u8], times: &FrameTimes) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
-
     use super::*;
-    use crate::ivf::{file_header, walk};
+    use crate::ivf::file_header;
 
     fn video(rate: Rational) -> Stream {
         Stream {
@@ -91,6 +102,8 @@ mod tests {
         let absurd = stub_times(&video(Rational { num: 90_000, den: 1 }));
         assert_eq!(absurd.pts.len(), 500);
         assert_eq!(stub_times(&Stream::default()).pts.len(), 500);
+        let early = Stream { start_pts: Some(-80), ..Stream::default() };
+        assert_eq!(stub_times(&early).pts[0], 0);
     }
 
     #[test]
@@ -100,9 +113,9 @@ mod tests {
         one.extend(b"abc");
         let times = FrameTimes { time_base: MILLISECONDS, pts: vec![7, 49, 90] };
         let stub = stub(&one, &times).unwrap();
-        let found = walk(&mut Cursor::new(&stub), stub.len() as u64).unwrap();
-        assert_eq!((found.frames, found.data_bytes, found.whole), (3, 9, true));
-        assert_eq!(stub[12..16], one[12..16]);
+        let third = FrameHead { time: 90_000_000, duration: 41_500_000, size: 3, is_key: true }.bytes();
+        assert!(stub.ends_with(&[&third[..], b"abc"].concat()));
+        assert_eq!(stub.windows(3).filter(|part| part == b"abc").count(), 3);
         for cut in [0, FILE_HEADER, FILE_HEADER + FRAME_HEADER + 2] {
             assert_eq!(super::stub(&one[..cut], &times), None, "{cut}");
         }

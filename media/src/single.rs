@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::command::Command;
 use crate::encoders::words::ffmpeg;
 use crate::plan::{PIX_FMT, Plan};
+use crate::rational::Rational;
 
 /// The video that is encoded.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +30,7 @@ pub fn encode(input: &Input<'_>, plan: &Plan) -> Command {
     let filters = if input.filters.is_empty() { format } else { format!("{},{format}", input.filters) };
     Command::new("ffmpeg")
         .args(["-nostdin", "-hide_banner", "-v", "error", "-xerror", "-y", "-protocol_whitelist", "file,pipe"])
-        .args(["-copyts", "-i"])
+        .args(["-copyts", "-noautorotate", "-i"])
         .file(input.source)
         .args(["-map", &format!("0:{}", input.index), "-vf", &filters])
         .args(["-fps_mode", "passthrough", "-enc_time_base", "demux"])
@@ -38,10 +39,10 @@ pub fn encode(input: &Input<'_>, plan: &Plan) -> Command {
         .file(input.output)
 }
 
-/// The filter that gives every frame the size of the picture that was planned, for videos that change it.
+/// The filter that gives each frame the time that follows from its number, for videos whose times can't be encoded as they are.
 #[must_use]
-pub fn one_size(width: u32, height: u32) -> String {
-    format!("scale={width}:{height}:flags=lanczos")
+pub fn even_times(rate: Rational) -> String {
+    format!("setpts=N*{}/({}*TB)", rate.den, rate.num)
 }
 
 /// The list of chunks, as Av1an writes it, that names the whole video as one.
@@ -71,7 +72,7 @@ mod tests {
         let input = Input {
             source: Path::new("/library/a.mkv"),
             index: 1,
-            filters: &one_size(640, 360),
+            filters: &["scale=640:360", &even_times(Rational { num: 24_000, den: 1_001 })].join(","),
             output: Path::new("/work/av1an/encode/00000.ivf"),
         };
         insta::assert_snapshot!(encode(&input, &plan).to_strings().join(" "));

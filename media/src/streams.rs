@@ -119,20 +119,31 @@ pub fn plan_streams(path: &str, probe: &Probe, settings: &Settings) -> Result<St
     let (mut files, mut pictures) = (Vec::new(), Vec::new());
     for stream in probe.streams.iter().filter(|stream| stream.index != video.index) {
         match stream.codec_type.as_str() {
-            "video" if is_picture(stream)? && !settings.keep_attached_pictures => {
+            "video" if is_picture(stream) && !settings.keep_attached_pictures => {
                 dropped.push(format!("{}: attached pictures are not kept", describe(stream)));
             }
+            "video" if !is_picture(stream) && settings.allows(reasons::SEVERAL_VIDEO_STREAMS) => {
+                dropped.push(format!("{}: only the main video is kept", describe(stream)));
+            }
+            "video" if !is_picture(stream) => return Err(second_video(stream)),
             "video" => pictures.push(picture(container, stream)?),
             "audio" | "subtitle" if is_unwanted(stream, &unwanted) => {
                 dropped.push(format!("{}: its language is in dropLanguages", describe(stream)));
             }
             "audio" => kept.push(carried(origin, container, Kind::Audio, stream)?),
-            "subtitle" => kept.push(carried(origin, container, Kind::Subtitle, stream)?),
+            "subtitle" => match carried(origin, container, Kind::Subtitle, stream) {
+                Ok(carried) => kept.push(carried),
+                Err(refusal) if is_data(stream) && settings.allows(refusal.reason) => {
+                    dropped.push(format!("{}: {} is allowed", describe(stream), refusal.reason));
+                }
+                Err(refusal) => return Err(refusal),
+            },
             "attachment" => files.push(attachment(container, stream)?),
             "data" if is_chapter_track(origin, probe, stream) => {}
-            "data" => {
-                return Err(Refusal::new(reasons::DATA_STREAMS, format!("{} would be lost", describe(stream))));
+            "data" if settings.allows(reasons::DATA_STREAMS) => {
+                dropped.push(format!("{}: data streams are not kept", describe(stream)));
             }
+            "data" => return Err(lost(reasons::DATA_STREAMS, stream)),
             _ => return Err(unsupported(format!("{} is of an unknown kind", describe(stream)))),
         }
     }
@@ -149,13 +160,15 @@ fn unsupported(message: String) -> Refusal {
     Refusal::new(reasons::UNSUPPORTED_STREAM, message)
 }
 
-/// Whether a video stream beside the main one is a picture; a second film is refused.
-fn is_picture(stream: &Stream) -> Result<bool, Refusal> {
-    if stream.is("attached_pic") || stream.is("still_image") {
-        Ok(true)
-    } else {
-        Err(Refusal::new(reasons::SEVERAL_VIDEO_STREAMS, format!("{} is a second video stream", describe(stream))))
-    }
+/// Whether a video stream beside the main one is a picture.
+fn is_picture(stream: &Stream) -> bool {
+    stream.is("attached_pic") || stream.is("still_image")
+}
+
+fn second_video(stream: &Stream) -> Refusal {
+    let reason = reasons::SEVERAL_VIDEO_STREAMS;
+    let what = format!("{} is a second video stream: with {reason} in streams.allow it is left out", describe(stream));
+    Refusal::new(reason, what)
 }
 
 /// A cover is carried; pictures with a time of their own, such as those of chapters, are not.
@@ -181,21 +194,29 @@ pub fn picture_type(codec: &str) -> Option<(&'static str, &'static str)> {
 }
 
 fn carried(origin: Origin, container: Container, kind: Kind, stream: &Stream) -> Result<Kept, Refusal> {
-    if stream.codec_tag_string.starts_with("enc") || stream.side_data.iter().any(|kind| kind.starts_with("Encryption"))
+    if stream.codec_tag_string.starts_with("enc")
+        || stream.side_data.iter().any(|data| data.kind.starts_with("Encryption"))
     {
         return Err(Refusal::new(reasons::CANNOT_DECODE, format!("{} is encrypted", describe(stream))));
     }
     let codec = stream.codec_name.as_str();
     match table::carry(origin, container, kind, stream) {
         Some(carry) => Ok(Kept { index: stream.index, kind, carry }),
-        None if DATA_SUBTITLES.contains(&codec) => {
-            Err(Refusal::new(reasons::DATA_STREAMS, format!("{} would be lost", describe(stream))))
-        }
-        None if CAPTION_TRACKS.contains(&codec) => {
-            Err(Refusal::new(reasons::CLOSED_CAPTIONS, format!("{} would be lost", describe(stream))))
-        }
+        None if DATA_SUBTITLES.contains(&codec) => Err(lost(reasons::DATA_STREAMS, stream)),
+        None if CAPTION_TRACKS.contains(&codec) => Err(lost(reasons::CLOSED_CAPTIONS, stream)),
         None => Err(unsupported(format!("{} is not known to be carried unchanged", describe(stream)))),
     }
+}
+
+/// Whether a track of subtitles is really data that rides in one.
+fn is_data(stream: &Stream) -> bool {
+    let codec = stream.codec_name.as_str();
+    DATA_SUBTITLES.contains(&codec) || CAPTION_TRACKS.contains(&codec)
+}
+
+fn lost(reason: &'static str, stream: &Stream) -> Refusal {
+    let what = format!("{} would be lost: with {reason} in streams.allow it is left out", describe(stream));
+    Refusal::new(reason, what)
 }
 
 /// An attachment is written back under its name and type, so it must have both.
@@ -225,7 +246,10 @@ fn is_unwanted(stream: &Stream, unwanted: &[String]) -> bool {
 fn keeps_original_language(probe: &Probe, unwanted: &[String], settings: &Settings) -> Result<(), Refusal> {
     let marked: Vec<&Stream> = probe.of("audio").filter(|s| s.is("default") || s.is("original")).collect();
     let first_choice = if marked.is_empty() { probe.of("audio").collect() } else { marked };
-    if first_choice.is_empty() || first_choice.iter().any(|stream| !is_unwanted(stream, unwanted)) {
+    if first_choice.is_empty()
+        || settings.allows(reasons::WOULD_DROP_ORIGINAL_LANGUAGE)
+        || first_choice.iter().any(|stream| !is_unwanted(stream, unwanted))
+    {
         return Ok(());
     }
     let names: Vec<String> = first_choice.iter().map(|stream| describe(stream)).collect();

@@ -8,9 +8,11 @@ mod tracks;
 
 use av1_crds::wire::Check;
 
+use crate::light::Light;
 use crate::packets::StreamPackets;
 use crate::probe::{Probe, Stream};
 use crate::rational::{FrameTimes, Rational};
+use crate::rotation::Rotation;
 use crate::streams::{Reading, StreamPlan};
 
 macro_rules! checks {
@@ -28,17 +30,21 @@ checks! {
     VIDEO_STREAM = "VideoStream";
     /// Pixel format as planned.
     PIXEL_FORMAT = "PixelFormat";
-    /// Width and height as planned.
+    /// Width and height as planned, and how much of them the container hides.
     PICTURE_SIZE = "PictureSize";
     /// Shape of a pixel as planned.
     PIXEL_ASPECT = "PixelAspect";
     /// Range, primaries, transfer, matrix and chroma location as planned.
     COLOUR = "Colour";
+    /// Turned and mirrored as in the source.
+    ROTATION = "Rotation";
+    /// Mastering display and light levels, in the container and in every scene of the stream.
+    HDR_METADATA = "HdrMetadata";
     /// Everything decodes from the first to the last packet without an error.
     DECODES = "Decodes";
     /// As many frames as the source decodes to.
     FRAME_COUNT = "FrameCount";
-    /// Every frame is shown when the source shows it, to max(2 ms, a quarter frame).
+    /// Every frame is shown when the source shows it, to max(2 ms, a quarter frame); to 2 ms where the rate varies.
     FRAME_TIMES = "FrameTimes";
     /// Duration of the file, within the tolerance of the settings.
     FILE_DURATION = "FileDuration";
@@ -82,8 +88,16 @@ pub struct ExpectedVideo {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
+    /// Columns at the right that the container hides.
+    pub hidden_right: u32,
+    /// Rows at the bottom that the container hides.
+    pub hidden_bottom: u32,
     /// Shape of a pixel; none stands for square.
     pub sample_aspect_ratio: Option<Rational>,
+    /// How it is turned when shown.
+    pub rotation: Rotation,
+    /// Mastering display and light levels.
+    pub light: Light,
     /// Colour range.
     pub color_range: Option<String>,
     /// Colour primaries.
@@ -96,6 +110,8 @@ pub struct ExpectedVideo {
     pub chroma_location: Option<String>,
     /// Frames a second; a quarter of a frame is the tolerance of [`FRAME_TIMES`].
     pub frame_rate: Rational,
+    /// Whether that is the average of a rate that varies.
+    pub is_variable: bool,
 }
 
 /// The measured source.
@@ -118,6 +134,8 @@ pub struct Output<'a> {
     pub probe: &'a Probe,
     /// Times of its decoded frames.
     pub frames: &'a FrameTimes,
+    /// Mastering display and light levels that all scenes of its stream share, found before it was muxed; none when they differ.
+    pub stream_light: Option<Light>,
     /// Packets of [`copied_streams`].
     pub packets: &'a [StreamPackets],
     /// What the decoders complained of; empty when of nothing.
@@ -175,9 +193,11 @@ pub fn judge(
         rules::picture_size(stream, video),
         rules::pixel_aspect(stream, video),
         rules::colour(stream, video),
+        rules::rotation(stream, video),
+        rules::hdr_metadata(stream, output.stream_light.as_ref(), video),
         rules::decodes(output),
         rules::frame_count(source.frames, output.frames),
-        rules::frame_times(source, output.frames, video.frame_rate),
+        rules::frame_times(source, output.frames, video),
         rules::file_duration(source, output, tolerance),
         tracks.durations(tolerance),
     ]

@@ -22,6 +22,7 @@ pub fn calls() -> Vec<(&'static str, Command)> {
         ("av1an", Command::new("av1an").arg("--version")),
         ("vspipe", Command::new("vspipe").arg("--version")),
         ("mkvmerge", Command::new("mkvmerge").arg("--version")),
+        (VMAF, Command::new(VMAF).arg("--version")),
     ]
 }
 
@@ -42,6 +43,7 @@ pub fn version_of(tool: &str, printed: &str) -> Option<String> {
         "av1an" => after("av1an "),
         "vspipe" => after("Core "),
         "mkvmerge" => after("mkvmerge "),
+        VMAF => printed.lines().map(str::trim).find(|line| !line.is_empty()),
         _ => None,
     }?;
     let version = version.trim_start_matches(['v', 'R']);
@@ -109,12 +111,13 @@ impl Versions {
         self.tools.contains_key(encoder.program())
     }
 
-    /// What makes the tools unusable, in words; empty when they can do the work. One encoder is enough.
+    /// What makes the tools unusable, in words; empty when they can do the work. One encoder is enough, and only who asks for
+    /// VMAF needs its tool.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let an_encoder = Encoder::ALL.into_iter().any(|encoder| self.has(encoder));
         let is_encoder = |tool: &str| Encoder::ALL.into_iter().any(|encoder| encoder.program() == tool);
-        let missing = self.missing.iter().filter(|(tool, _)| !(an_encoder && is_encoder(tool)));
+        let missing = self.missing.iter().filter(|(tool, _)| !(an_encoder && is_encoder(tool)) && *tool != VMAF);
         let mut problems: Vec<String> = missing.map(|(_, why)| why.clone()).collect();
         for tool in ["ffmpeg", "ffprobe"] {
             if let Some(version) = self.tools.get(tool)
@@ -142,6 +145,9 @@ impl Versions {
     }
 }
 
+/// The tool that measures VMAF.
+pub const VMAF: &str = "vmaf";
+
 /// VapourSynth's name of the source plugin that is needed.
 const LSMAS: &str = "systems.innocent.lsmas";
 
@@ -167,6 +173,7 @@ mod tests {
         versions.record("av1an", AV1AN);
         versions.record("vspipe", VSPIPE);
         versions.record("mkvmerge", "mkvmerge v103.0 ('The Darkness') 64-bit");
+        versions.record("vmaf", "2.3.1\n");
         versions
     }
 
@@ -182,6 +189,7 @@ mod tests {
             ("ffprobe", "9.0.2-4"),
             ("mkvmerge", "103.0"),
             ("rav1e", "0.8.1"),
+            ("vmaf", "2.3.1"),
             ("vspipe", "81"),
         ];
         assert_eq!(tools, expected);

@@ -341,4 +341,16 @@ mod tests {
         assert_eq!((seen.len(), seen[0].run), (1, 2));
         assert!(pods.of_job("other").is_empty());
     }
+
+    #[test]
+    fn fuzz_any_termination_message_is_judged() {
+        let samples = av1_fuzz::samples::TERMINATION;
+        av1_fuzz::Fuzz::new("pods").sample(samples).large("{".repeat(1 << 16)).run(|bytes| {
+            let message = String::from_utf8_lossy(bytes);
+            for (code, reason) in [(0, "Completed"), (1, "Error"), (137, "OOMKilled"), (255, "Unknown")] {
+                let _ = ended(terminated(code, reason, &message)).came::<av1_crds::wire::EncodeResult>(false);
+                let _ = ended(terminated(code, reason, &message)).came::<av1_crds::wire::SettleResult>(true);
+            }
+        });
+    }
 }

@@ -80,8 +80,12 @@ pub struct MediaSummary {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// Frames a second, as a fraction such as `24000/1001`.
+    /// Frames a second, as a fraction such as `24000/1001`; the average where they vary.
     pub frame_rate: String,
+    /// Whether the distances of the frames vary.
+    pub variable_frame_rate: bool,
+    /// `Hdr10` or `Hlg`; empty for a standard dynamic range.
+    pub hdr: String,
     /// Duration in seconds, a decimal string.
     pub duration_seconds: String,
     /// Decoded frames; 0 until they are counted.
@@ -92,6 +96,30 @@ pub struct MediaSummary {
     pub audio: u32,
     /// Number of subtitle tracks.
     pub subtitles: u32,
+}
+
+/// Where a source seems to come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SourceKind {
+    /// Neither can be told.
+    #[default]
+    Unknown,
+    /// A web release: its time stamps are put right where they are missing, and start at zero.
+    WebLike,
+    /// A disc.
+    DiscLike,
+}
+
+/// Where a source seems to come from, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Classification {
+    /// WebLike, DiscLike or Unknown.
+    pub kind: SourceKind,
+    /// Points for WebLike less points for DiscLike; a margin under 2 is Unknown.
+    pub score: i32,
+    /// Each point with what it is for.
+    pub reasons: Vec<String>,
 }
 
 /// How a file is encoded.
@@ -119,7 +147,9 @@ pub struct EncodePlan {
     pub threads_per_worker: u32,
     /// Scenes that are encoded apart; 0 until they are known.
     pub chunks: u32,
-    /// Tracks that are left out, each in words.
+    /// What is done to the picture before it is encoded, each in words.
+    pub filters: Vec<String>,
+    /// Tracks that are left out and what else is lost, each in words.
     pub dropped: Vec<String>,
     /// Path below the library's root that the output is to have, when its container and so its name changes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -243,6 +273,8 @@ pub struct EncodeProgress {
     pub source: Option<FileIdentity>,
     /// The source, once probed.
     pub media: Option<MediaSummary>,
+    /// Where the source seems to come from, once its frames are known.
+    pub classification: Option<Classification>,
     /// The plan, once made.
     pub plan: Option<EncodePlan>,
     /// Milliseconds since 1970 when these figures were taken.
@@ -314,6 +346,9 @@ pub struct EncodeReport {
     pub result: EncodeResult,
     /// The source.
     pub media: Option<MediaSummary>,
+    /// Where the source seems to come from.
+    #[serde(default)]
+    pub classification: Option<Classification>,
     /// The plan.
     pub plan: Option<EncodePlan>,
     /// Every check.

@@ -107,8 +107,8 @@ impl Decisions {
             let placed = |d: &&Arc<Decision>| d.verdict == EncodeVerdict::Encoded || d.reason == RESTORED_BY_USER;
             let newest = file.decisions.iter().find(placed).filter(|d| d.mode == ReplacementMode::Replace);
             if let Some((source, result)) = newest.and_then(|d| Some((&d.source, d.result.as_ref()?))) {
-                sum.before += source.size;
-                sum.after += result.size;
+                sum.before = sum.before.saturating_add(source.size);
+                sum.after = sum.after.saturating_add(result.size);
             }
         }
         sum

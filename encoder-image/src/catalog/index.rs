@@ -90,7 +90,7 @@ pub(super) fn load(folder: &Path, header: &Header) -> Result<Option<BTreeMap<Key
         return Err(IndexError::Foreign);
     }
     let mut entries = BTreeMap::new();
-    for number in 2..first.entries + 2 {
+    for number in (2..).take(first.entries) {
         let (key, mut entry): (Key, Entry) = parse(&next(&mut reader, number)?, number)?;
         entry.share_reason();
         entries.insert(key, entry);
@@ -99,7 +99,7 @@ pub(super) fn load(folder: &Path, header: &Header) -> Result<Option<BTreeMap<Key
         Ok(Some(entries))
     } else {
         Err(IndexError::Damaged {
-            line: first.entries + 2,
+            line: first.entries.saturating_add(2),
             why: format!("it does not hold {} different entries", first.entries),
         })
     }
@@ -159,7 +159,7 @@ mod tests {
     fn entries() -> BTreeMap<Key, Entry> {
         let entry = |message: &str| Entry {
             state: FileState::Skipped,
-            reason: "Hdr".into(),
+            reason: "Interlaced".into(),
             message: message.into(),
             size: u64::MAX,
             modified_time_ns: -1,
@@ -208,5 +208,25 @@ mod tests {
         }
         fs::write(dir.path().join(FILE), [whole.as_slice(), b"more"].concat()).unwrap();
         assert!(matches!(load(dir.path(), &header), Err(IndexError::Damaged { .. })));
+    }
+
+    #[test]
+    fn fuzz_any_index_is_read_or_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let header = Header::new(&task());
+        let first = |entries: usize| serde_json::to_vec(&Header { entries, ..header.clone() }).unwrap();
+        let fuzz = av1_fuzz::Fuzz::new("catalog-index").sample(av1_fuzz::samples::INDEX);
+        fuzz.large(first(usize::MAX)).large(vec![b'['; 1 << 20]).run(|bytes| {
+            for entries in [0, 2, usize::MAX] {
+                fs::write(dir.path().join(FILE), [&first(entries), &b"\n"[..], bytes].concat()).unwrap();
+                if let Ok(Some(found)) = load(dir.path(), &header) {
+                    let catalog = super::super::state::Catalog { entries: found, ..Default::default() };
+                    let _ = (catalog.summary("v"), catalog.files("", usize::MAX));
+                    let _ = catalog.candidates(av1_crds::library::ScanOrder::LargestFirst, usize::MAX, usize::MAX);
+                }
+            }
+            fs::write(dir.path().join(FILE), bytes).unwrap();
+            let _ = load(dir.path(), &header);
+        });
     }
 }

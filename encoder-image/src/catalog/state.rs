@@ -137,7 +137,7 @@ impl Catalog {
         let mut scanned = 0;
         for entry in self.shown().map(|(_, entry)| entry) {
             files.total += 1;
-            scanned += entry.size;
+            scanned = entry.size.saturating_add(scanned);
             *match entry.state {
                 FileState::Pending => &mut files.pending,
                 FileState::Done => &mut files.done,
@@ -291,7 +291,7 @@ mod tests {
         let catalog = catalog(&[
             (b"a", pending(19)),
             (b"b", pending(28)),
-            (b"c", entry(FileState::Skipped, reasons::HDR, 99)),
+            (b"c", entry(FileState::Skipped, reasons::INTERLACED, 99)),
             (b"d", pending(37)),
         ]);
         let paths = |order, offset, limit| -> Vec<String> {
@@ -340,8 +340,8 @@ mod tests {
         let catalog = catalog(&[
             (b"a", pending(5)),
             (b"b", entry(FileState::Done, reasons::ALREADY_DONE, 7)),
-            (b"c", entry(FileState::Skipped, reasons::HDR, 1)),
-            (b"d", entry(FileState::Skipped, reasons::HDR, 1)),
+            (b"c", entry(FileState::Skipped, reasons::INTERLACED, 1)),
+            (b"d", entry(FileState::Skipped, reasons::INTERLACED, 1)),
             (b"e", entry(FileState::Unreadable, reasons::UNREADABLE, 1)),
         ]);
         let summary = catalog.summary("id");
@@ -356,7 +356,7 @@ mod tests {
             ..FileCounts::default()
         };
         assert_eq!(summary.files, expected);
-        assert_eq!((summary.bytes.scanned, summary.skipped_by_reason[reasons::HDR]), (15, 2));
+        assert_eq!((summary.bytes.scanned, summary.skipped_by_reason[reasons::INTERLACED]), (15, 2));
     }
 
     #[test]

@@ -9,12 +9,13 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use av1_crds::paths::{AV1_DIR, SKIP_SUFFIX, VOLUME_FILE};
+use av1_crds::paths::{AV1_DIR, SKIP_SUFFIX};
 use av1_media::gates::{Selection, UNFINISHED_SUFFIXES};
 use rustix::fs::{Dir, FileType, Stat};
 use sha2::{Digest, Sha256};
 
 use crate::beneath::{Folder, Root};
+use crate::volume;
 
 /// A file that the walk came by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,10 +113,7 @@ fn enter(
         above = parent.above.as_ref();
     }
     let listing = list(&open, selection, &folder.path, passed)?;
-    if listing.has_av1
-        && !folder.path.as_os_str().is_empty()
-        && root.stat(&folder.path.join(AV1_DIR).join(VOLUME_FILE)).is_ok()
-    {
+    if listing.has_av1 && volume::is_another_library(root, &folder.path) {
         tracing::info!("the folder {} is another library's, it is passed over", folder.path.display());
         passed.foreign += 1;
         return Ok(Some(Vec::new()));

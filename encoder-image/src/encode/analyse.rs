@@ -9,8 +9,11 @@ use std::time::Duration;
 use av1_crds::reasons;
 use av1_crds::wire::FileIdentity;
 use av1_media::av1an::{frame_count, parse_frame_count, script};
-use av1_media::frames::{DecodePass, Decoded, decode_pass};
+use av1_media::bars;
+use av1_media::fields::Parity;
+use av1_media::frames::{DecodePass, Decoded, Look, Told, decode_pass, recount_pass, sample_pass};
 use av1_media::identity::{Comparison, compare};
+use av1_media::picture::{Area, Picture};
 use av1_media::probe::{Probe, Stream};
 use av1_media::rational::{FrameTimes, Rational};
 use serde::{Deserialize, Serialize};
@@ -25,6 +28,14 @@ const WALL_BYTES_A_SECOND: u64 = 100_000;
 /// Longest line of the pass.
 const MOST_LINE: usize = 64 << 10;
 
+/// Samples by which interlaced video is found before all of it is decoded: how many, and seconds of each.
+const SAMPLES: u32 = 5;
+const SAMPLE_SECONDS: u32 = 4;
+/// Shorter video is decoded as a whole at once.
+const SAMPLED_FROM_SECONDS: f64 = 120.0;
+/// Codecs that have no interlaced coding.
+const NEVER_INTERLACED: [&str; 4] = ["vp8", "vp9", "vvc", "av1"];
+
 /// The result of a decode pass, as it is kept. Another format of the file has another version.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
@@ -34,50 +45,131 @@ struct Kept {
     time_base: (i64, i64),
     rate: (i64, i64),
     changes_size: bool,
+    interlaced: Option<Parity>,
+    may_be_interlaced: bool,
+    is_variable: bool,
+    made_up: usize,
+    with_bars: bool,
+    may_make_up: bool,
+    seen: Option<[u32; 4]>,
     pts: Vec<i64>,
 }
 
 const KEPT_VERSION: u32 = 2;
 
+/// The source as the decode pass needs it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Video<'a> {
+    /// Its absolute path.
+    pub(crate) path: &'a Path,
+    /// Its identity.
+    pub(crate) identity: &'a FileIdentity,
+    /// What ffprobe says of it.
+    pub(crate) probe: &'a Probe,
+    /// The main video.
+    pub(crate) stream: &'a Stream,
+    /// Whether black bars are looked for.
+    pub(crate) with_bars: bool,
+    /// Whether it may be interlaced.
+    pub(crate) may_be_interlaced: bool,
+    /// Whether times that are missing may be made up.
+    pub(crate) may_make_up: bool,
+}
+
+impl Video<'_> {
+    /// What the decode pass looks for.
+    pub(crate) fn look(&self) -> Look {
+        if self.with_bars { Look::Bars(bars::limit(self.stream)) } else { Look::Plain }
+    }
+
+    /// Whether the file and its first pictures say that it is progressive, or its codec knows nothing else.
+    fn says_progressive(&self) -> bool {
+        let told = self.stream.field_order.as_deref() == Some("progressive") && self.stream.pictures.interlaced == 0;
+        told || NEVER_INTERLACED.contains(&self.stream.codec_name.as_str())
+    }
+}
+
 /// Times and rate of the main video's frames: kept from an earlier run over the same source, else from a decode pass.
 ///
 /// # Errors
-/// [`Ended`] with a verdict when the video can't be decoded or is not of a constant rate.
-pub(crate) fn decode(
-    files: &Files,
-    source: &Path,
-    identity: &FileIdentity,
-    probe: &Probe,
-    video: &Stream,
-) -> Result<Decoded, Ended> {
-    if let Some(decoded) = kept(files, identity, video) {
+/// [`Ended`] with a verdict when the video can't be decoded, is interlaced, or its times can't be kept.
+pub(crate) fn decode(files: &Files, video: &Video<'_>) -> Result<Decoded, Ended> {
+    if let Some(decoded) = kept(files, video) {
         tracing::info!(frames = decoded.times.pts.len(), "the source was decoded by an earlier run");
         return Ok(decoded);
     }
     let time_base =
-        video.time_base.ok_or_else(|| Ended::skipped(reasons::CANNOT_DECODE, "the video has no time base"))?;
-    let wall = wall(identity);
+        video.stream.time_base.ok_or_else(|| Ended::skipped(reasons::CANNOT_DECODE, "the video has no time base"))?;
+    let duration = duration(video.probe, video.stream);
+    sample(files, video, duration)?;
+    let wall = wall(video.identity);
     let mut pass = DecodePass::default();
-    let ran =
-        stream(&decode_pass(source, video.index), &Limits { wall, stdout: MOST_LINE }, &mut |line| pass.line(line));
+    let call = decode_pass(video.path, video.stream.index, video.look());
+    let ran = stream(&call, &Limits { wall, stdout: MOST_LINE }, &mut |line| pass.line(line));
     let errors = match ran {
         Ok(errors) | Err(SuperviseError::Failed { stderr_tail: errors, .. }) if !errors.is_empty() => errors,
         Ok(_) => String::new(),
         Err(error) => return Err(Ended::tool("decoding the source", &files.work, &error)),
     };
-    let rates: Vec<Rational> = [video.r_frame_rate, video.avg_frame_rate].into_iter().flatten().collect();
-    let decoded = pass.finish(time_base, &rates, duration(probe, video), &errors)?;
+    if pass.changes_size() {
+        let mut lines = Vec::new();
+        let call = recount_pass(video.path, video.stream.index);
+        stream(&call, &Limits { wall, stdout: MOST_LINE }, &mut |line| lines.push(line.to_owned()))
+            .map_err(|error| Ended::tool("counting the frames of the source", &files.work, &error))?;
+        pass.recount(lines.iter().map(String::as_str));
+    }
+    let rates: Vec<Rational> = [video.stream.r_frame_rate, video.stream.avg_frame_rate].into_iter().flatten().collect();
+    let told = Told {
+        time_base,
+        rates: &rates,
+        duration,
+        errors: &errors,
+        says_progressive: video.says_progressive(),
+        may_be_interlaced: video.may_be_interlaced,
+        may_make_up: video.may_make_up,
+    };
+    let decoded = pass.finish(&told)?;
     let kept = Kept {
         version: KEPT_VERSION,
-        source: identity.clone(),
-        stream: video.index,
+        source: video.identity.clone(),
+        stream: video.stream.index,
         time_base: (time_base.num, time_base.den),
         rate: (decoded.rate.num, decoded.rate.den),
         changes_size: decoded.changes_size,
+        interlaced: decoded.interlaced,
+        may_be_interlaced: video.may_be_interlaced,
+        is_variable: decoded.is_variable,
+        made_up: decoded.made_up,
+        with_bars: video.with_bars,
+        may_make_up: video.may_make_up,
+        seen: decoded.seen.map(|area| [area.left, area.top, area.width, area.height]),
         pts: decoded.times.pts.clone(),
     };
     replace_json(&files.frames, &kept).map_err(|e| Ended::io("writing frames.json", &files.work, &e))?;
     Ok(decoded)
+}
+
+/// Looks at samples of a long video that may be interlaced, so that it is not decoded as a whole in vain. A sample that can't
+/// be decoded says nothing.
+#[allow(clippy::cast_lossless)]
+fn sample(files: &Files, video: &Video<'_>, duration: Option<f64>) -> Result<(), Ended> {
+    let Some(seconds) = duration.filter(|seconds| *seconds >= SAMPLED_FROM_SECONDS) else {
+        return Ok(());
+    };
+    if video.says_progressive() || video.may_be_interlaced {
+        return Ok(());
+    }
+    let mut pass = DecodePass::default();
+    for sample in 0..SAMPLES {
+        let start = seconds * (sample as f64 + 0.5) / SAMPLES as f64;
+        let call = sample_pass(video.path, video.stream.index, start, SAMPLE_SECONDS);
+        let limits = Limits { wall: Duration::from_secs(WALL_BASE), stdout: MOST_LINE };
+        match stream(&call, &limits, &mut |line| pass.line(line)) {
+            Ok(_) | Err(SuperviseError::Failed { .. }) => {}
+            Err(error) => return Err(Ended::tool("decoding samples of the source", &files.work, &error)),
+        }
+    }
+    pass.interlaced(false).map_or(Ok(()), |refusal| Err(refusal.into()))
 }
 
 /// Longest run over the whole source.
@@ -85,17 +177,23 @@ fn wall(identity: &FileIdentity) -> Duration {
     Duration::from_secs(WALL_BASE + identity.size / WALL_BYTES_A_SECOND)
 }
 
-fn kept(files: &Files, identity: &FileIdentity, video: &Stream) -> Option<Decoded> {
+fn kept(files: &Files, video: &Video<'_>) -> Option<Decoded> {
     let kept: Kept = read_json(&files.frames)?;
     let rational = |(num, den)| Rational { num, den };
     let same = kept.version == KEPT_VERSION
-        && kept.stream == video.index
-        && compare(&kept.source, identity) != Comparison::Different;
-    let same = same && Some(rational(kept.time_base)) == video.time_base && !kept.pts.is_empty();
+        && kept.stream == video.stream.index
+        && (kept.with_bars, kept.may_be_interlaced, kept.may_make_up)
+            == (video.with_bars, video.may_be_interlaced, video.may_make_up)
+        && compare(&kept.source, video.identity) != Comparison::Different;
+    let same = same && Some(rational(kept.time_base)) == video.stream.time_base && !kept.pts.is_empty();
     same.then(|| Decoded {
         times: FrameTimes { time_base: rational(kept.time_base), pts: kept.pts },
         rate: rational(kept.rate),
         changes_size: kept.changes_size,
+        interlaced: kept.interlaced,
+        is_variable: kept.is_variable,
+        made_up: kept.made_up,
+        seen: kept.seen.map(|[left, top, width, height]| Area { left, top, width, height }),
     })
 }
 
@@ -128,9 +226,8 @@ fn clock(text: &str) -> Option<f64> {
 /// [`Ended`] with a verdict when the counts differ.
 pub(crate) fn script_with(
     files: &Files,
-    source: &Path,
-    identity: &FileIdentity,
-    video: u32,
+    video: &Video<'_>,
+    picture: &Picture,
     rate: Rational,
     frames: u64,
 ) -> Result<String, Ended> {
@@ -139,9 +236,9 @@ pub(crate) fn script_with(
             .map(str::to_owned)
             .ok_or_else(|| Ended::skipped(reasons::UNREPRESENTABLE_NAME, "the path is not UTF-8"))
     };
-    let script = script(&text(source)?, video, &text(&files.index)?, rate);
+    let script = script(&text(video.path)?, video.stream.index, &text(&files.index)?, rate, picture);
     replace(&files.script, script.as_bytes()).map_err(|e| Ended::io("writing source.vpy", &files.work, &e))?;
-    let limits = Limits { wall: wall(identity), stdout: MOST_LINE };
+    let limits = Limits { wall: wall(video.identity), stdout: MOST_LINE };
     let printed = match capture(&frame_count(&files.script), &limits) {
         Ok(captured) => String::from_utf8_lossy(&captured.stdout).into_owned(),
         Err(error @ SuperviseError::Failed { .. }) => {

@@ -87,7 +87,10 @@ pub(crate) fn encode(job: &Job<'_>, left: State, patience: Patience, board: &Boa
     match ended {
         // Also when it failed: what it joins at its end is not needed, and its own reader of IVF panics at frames of two bytes.
         Ok(()) | Err(Ended::Failed(_)) if state.is_complete() => Ok(state),
-        Ok(()) => Err(Ended::retry(reasons::ENCODE_FAILED, format!("Av1an ended, but {}", kept(&state)))),
+        Ok(()) => Err(Ended::retry(
+            reasons::ENCODE_FAILED,
+            format!("{} ended, but {}", job.plan.engine.as_str(), kept(&state)),
+        )),
         // Av1an joins the chunks in the end, to nowhere, and fails over some that are whole: they are what counts.
         Err(Ended::Failed(failure)) if state.is_complete() && failure.failure.reason == reasons::ENCODE_FAILED => {
             tracing::warn!("every chunk is whole, although: {}", failure.failure.message);
@@ -256,15 +259,15 @@ impl<'a> Follower<'a> {
                 .map_or(0, |chunks| u32::try_from(chunks.len()).unwrap_or(u32::MAX));
         }
         let finished = Finished {
-            frames: self.done.done.values().map(|chunk| chunk.frames).sum(),
-            bytes: self.done.done.values().map(|chunk| chunk.size_bytes).sum(),
+            frames: self.done.done.values().map(|chunk| chunk.frames).fold(0, u64::saturating_add),
+            bytes: self.done.done.values().map(|chunk| chunk.size_bytes).fold(0, u64::saturating_add),
         };
         let done = &self.done.done;
         let in_flight: Vec<u32> =
             self.in_flight.iter().filter(|index| !done.contains_key(&format!("{index:05}"))).copied().collect();
         self.walkers.retain(|index, _| in_flight.contains(index));
         let in_flight: u64 = in_flight.into_iter().map(|index| self.partial(index).unwrap_or_default()).sum();
-        self.frames = (finished.frames + in_flight).min(self.job.frames);
+        self.frames = finished.frames.saturating_add(in_flight).min(self.job.frames);
         if self.encoding {
             self.rate.record(millis(self.begun.elapsed()), self.frames);
         }
@@ -328,3 +331,6 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod fuzz;

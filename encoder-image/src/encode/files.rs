@@ -6,7 +6,8 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
 
 /// Largest file of our own that is read back; the times of a film of ten hours need 20 MB.
 const MOST_BYTES: u64 = 1 << 30;
@@ -54,7 +55,7 @@ impl Files {
             av1an: at("av1an"),
             log: at("av1an.log"),
             cwd: at("cwd"),
-            video: at("video.ivf"),
+            video: at("video.mkv"),
             target: at("target.json"),
             tries: at("tries"),
         }
@@ -73,6 +74,11 @@ impl Files {
     /// The file of a chunk at a rate factor that was tried.
     pub(crate) fn tried(&self, chunk: u32, crf: u32) -> PathBuf {
         self.tries.join(format!("{chunk:05}.{crf}.ivf"))
+    }
+
+    /// Hashes of the chunks that were found whole; they go with Av1an's folder.
+    pub(crate) fn hashes(&self) -> PathBuf {
+        self.av1an.join("whole.json")
     }
 
     /// The file of a chunk.
@@ -97,12 +103,24 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// [`replace`] with the JSON of `value`.
+/// JSON with its own hash: a disk that gave back another digit than was written would move a frame, and nobody would see.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    sha256: String,
+    value: serde_json::Value,
+}
+
+fn seal(value: &serde_json::Value) -> io::Result<String> {
+    Ok(hex::encode(Sha256::digest(serde_json::to_vec(value)?)))
+}
+
+/// [`replace`] with the JSON of `value` and its hash.
 ///
 /// # Errors
 /// As of [`replace`].
 pub(crate) fn replace_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
-    replace(path, &serde_json::to_vec(value)?)
+    let value = serde_json::to_value(value)?;
+    replace(path, &serde_json::to_vec(&Sealed { sha256: seal(&value)?, value })?)
 }
 
 /// The content of `path`, none when there is no such file; `most` bytes at most.
@@ -125,9 +143,15 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// The value in the JSON file `path`; none when there is none, or it can't be understood (it is made anew then).
+/// The value in the JSON file `path`; none when there is none, or it is not what [`replace_json`] wrote (it is made anew then).
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&read(path, MOST_BYTES).ok()??).ok()
+    let Sealed { sha256, value } = serde_json::from_slice(&read(path, MOST_BYTES).ok()??).ok()?;
+    if seal(&value).ok()? == sha256 {
+        serde_json::from_value(value).ok()
+    } else {
+        tracing::warn!("{} is damaged and is made anew", path.display());
+        None
+    }
 }
 
 /// Removes files and folders; what is not there is fine.
@@ -147,4 +171,23 @@ pub(crate) fn remove(paths: &[&Path]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_one_digit_changed_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("frames.json");
+        assert_eq!(read_json::<Vec<i64>>(&path), None);
+        replace_json(&path, &vec![i64::MIN, 40, 80, i64::MAX]).unwrap();
+        assert_eq!(read_json(&path), Some(vec![i64::MIN, 40, 80, i64::MAX]));
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("40,80", "41,80")).unwrap();
+        assert_eq!(read_json::<Vec<i64>>(&path), None);
+        fs::write(&path, &text[..text.len() - 1]).unwrap();
+        assert_eq!(read_json::<Vec<i64>>(&path), None);
+    }
 }

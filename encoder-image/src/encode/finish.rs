@@ -12,16 +12,16 @@ use av1_crds::reasons;
 use av1_crds::wire::{EncodeVerdict, OutputFile, Stage};
 use av1_media::encoders::Encoder;
 use av1_media::frames::Decoded;
-use av1_media::plan::{PIX_FMT, Plan};
+use av1_media::light::Light;
 use av1_media::size_gate::size_gate;
 use av1_media::streams::Container;
-use av1_media::verify::ExpectedVideo;
 use sha2::{Digest, Sha256};
 
 use super::Run;
 use super::files::remove;
 use super::mux::{MuxError, MuxInput, mux};
 use super::outcome::Ended;
+use super::planning::Planned;
 use super::source::Source;
 use super::verify::{VerifyError, VerifyInput, verify};
 
@@ -30,16 +30,27 @@ impl Run<'_> {
     pub(super) fn finish(
         &mut self,
         source: &Source,
-        decoded: &Decoded,
-        plan: &Plan,
-        filters: &str,
+        planned: &Planned,
+        stream_light: Option<Light>,
     ) -> Result<(), Ended> {
+        let Planned { decoded, picture, .. } = planned;
         let name = format!("{OUTPUT_STEM}.{}", extension(&self.output_path(source), source.streams.container));
         let output = self.files.work.join(&name);
         self.stage(Stage::Muxing);
         self.mux(source, decoded, &output)?;
         self.stage(Stage::Verifying);
-        self.verify(source, decoded, &output)?;
+        let video = picture.expected(&source.video, decoded.rate, decoded.is_variable);
+        let input = VerifyInput {
+            source: &source.path,
+            source_probe: &source.probe,
+            streams: &source.streams,
+            frame_times: &decoded.times,
+            output: &output,
+            settings: &self.task.settings,
+            video: &video,
+            stream_light,
+        };
+        self.verify(&input)?;
         source.check_unchanged()?;
         let io = |e| Ended::io("reading the output", &self.files.work, &e);
         let size = std::fs::metadata(&output).map_err(io)?.len();
@@ -55,7 +66,7 @@ impl Run<'_> {
                 message: self.too_large(),
             });
         }
-        let measured = self.quality(source, decoded, (plan, filters), &output);
+        let measured = self.quality(source, planned, &output);
         if matches!(measured, Err(Ended::Verdict { .. })) {
             remove(&[&output]).map_err(|e| Ended::io("removing the output", &self.files.work, &e))?;
         }
@@ -81,7 +92,7 @@ impl Run<'_> {
             probe: &source.probe,
             streams: &source.streams,
             video: &self.files.video,
-            frame_rate: decoded.rate,
+            frame_rate: (!decoded.is_variable).then_some(decoded.rate),
             limit: None,
             encoder_settings: &settings,
             output,
@@ -97,18 +108,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn verify(&mut self, source: &Source, decoded: &Decoded, output: &Path) -> Result<(), Ended> {
-        let video = expected(source, decoded);
-        let input = VerifyInput {
-            source: &source.path,
-            source_probe: &source.probe,
-            streams: &source.streams,
-            frame_times: &decoded.times,
-            output,
-            settings: &self.task.settings,
-            video: &video,
-        };
-        let checks = verify(&input).map_err(|error| match &error {
+    fn verify(&mut self, input: &VerifyInput<'_>) -> Result<(), Ended> {
+        let checks = verify(input).map_err(|error| match &error {
             VerifyError::Tool { source, .. } => Ended::tool("verifying the output", &self.files.work, source),
             other => Ended::retry(reasons::ENCODE_FAILED, other.to_string()),
         })?;
@@ -139,27 +140,6 @@ impl Run<'_> {
     }
 }
 
-/// What the video of the output is to be. A chroma location that AV1 can't tell is not expected.
-fn expected(source: &Source, decoded: &Decoded) -> ExpectedVideo {
-    let video = &source.video;
-    let known = |text: &Option<String>| {
-        text.clone().filter(|text| !matches!(text.as_str(), "unknown" | "unspecified" | "reserved"))
-    };
-    ExpectedVideo {
-        pix_fmt: PIX_FMT.to_owned(),
-        width: video.width.unwrap_or_default(),
-        height: video.height.unwrap_or_default(),
-        sample_aspect_ratio: video.sample_aspect_ratio,
-        color_range: known(&video.color_range),
-        color_primaries: known(&video.color_primaries),
-        color_transfer: known(&video.color_transfer),
-        color_space: known(&video.color_space),
-        chroma_location: known(&video.chroma_location)
-            .filter(|location| matches!(location.as_str(), "left" | "topleft")),
-        frame_rate: decoded.rate,
-    }
-}
-
 /// Extension of the output: the source's, when it is a plain one.
 pub(super) fn extension(path: &str, container: Container) -> String {
     let own = Path::new(path).extension().and_then(|extension| extension.to_str()).map(str::to_lowercase);
@@ -174,7 +154,7 @@ pub(super) fn extension(path: &str, container: Container) -> String {
 }
 
 /// SHA-256 of a file, after it was made safe against a crash of the node.
-fn hash(path: &Path) -> io::Result<String> {
+pub(super) fn hash(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     file.sync_all()?;
     let mut hasher = Sha256::new();

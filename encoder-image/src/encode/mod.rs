@@ -11,6 +11,7 @@ mod finish;
 mod mux;
 mod outcome;
 mod page;
+mod planning;
 mod quality;
 mod rehearse;
 pub(crate) mod resources;
@@ -21,30 +22,27 @@ mod verify;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use av1_crds::encoding::{EngineChoice, TargetQuality};
+use av1_crds::encoding::{EngineChoice, Metric};
 use av1_crds::figures;
 use av1_crds::reasons::{self, exit};
 use av1_crds::wire::{
-    Check, EncodePlan, EncodeReport, EncodeResult, EncodeTask, EncodeVerdict, FileIdentity, OutputFile, QualityScore,
+    Check, EncodeReport, EncodeResult, EncodeTask, EncodeVerdict, FileIdentity, OutputFile, QualityScore,
     SizeGateResult, Stage,
 };
-use av1_media::command::Command;
 use av1_media::encoders::check::{InvalidParam, check_for};
-use av1_media::encoders::words::Params;
 use av1_media::encoders::{Encoder, Engine};
-use av1_media::frames::{Decoded, decode_pass};
-use av1_media::plan::{Plan, Resources, plan};
+use av1_media::light::Light;
 use av1_media::progress::copied_bytes;
 use av1_media::verify::bitstream;
-use av1_media::{av1an, single};
-use serde::{Deserialize, Serialize};
+use av1_media::versions::VMAF;
 use sha2::{Digest, Sha256};
 
 use self::chunks::Joined;
 use self::engine::{Gate, Job, Patience};
-use self::files::{Files, read_json, remove, replace, replace_json};
+use self::files::{Files, replace};
 use self::outcome::Ended;
 use self::page::Board;
+use self::planning::Planned;
 use self::source::Source;
 use crate::role::{PodArgs, RoleFailure};
 
@@ -95,30 +93,6 @@ struct Run<'a> {
     encode_seconds: f64,
 }
 
-/// What chunks were encoded from and with. Chunks of another key are not gone on with.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct ChunkKey {
-    version: u32,
-    source_size: u64,
-    source_fingerprint: String,
-    frames: usize,
-    engine: String,
-    encoder: String,
-    /// The script that Av1an is fed with, or FFmpeg's filters.
-    picture: String,
-    params: Params,
-    target: Option<TargetQuality>,
-    max_scene: u32,
-    tools: BTreeMap<String, String>,
-}
-
-/// How the engine is run.
-struct Call {
-    command: Command,
-    /// What is done to the picture before it is encoded, as FFmpeg's filters.
-    filters: String,
-}
-
 impl<'a> Run<'a> {
     fn new(task: &'a EncodeTask, args: &'a PodArgs, board: Board) -> Self {
         Self {
@@ -152,11 +126,11 @@ impl<'a> Run<'a> {
         self.stage(Stage::Probing);
         let (task, args) = (self.task, self.args);
         let source = Source::open(task, args, &mut |identity| self.identity = Some(identity.clone()))?;
-        self.board.update(|p| p.media = Some(source.summary(None, 0)));
+        self.board.update(|p| p.media = Some(source.summary(None)));
         self.rehearse(&source)?;
-        let (decoded, plan, call) = self.analyse(&source, resources)?;
-        self.encode(&source, &decoded, &plan, &call)?;
-        self.finish(&source, &decoded, &plan, &call.filters)
+        let planned = self.analyse(&source, resources)?;
+        let light = self.encode(&source, &planned)?;
+        self.finish(&source, &planned, light)
     }
 
     /// The start-up check.
@@ -176,95 +150,20 @@ impl<'a> Run<'a> {
             let message = format!("the image has no {asked} encoder: change encode.encoder, or take another image");
             Ended::Failed(RoleFailure::new(reasons::TOOLS_UNUSABLE, message, false, exit::TOOLS))
         })?;
+        let metrics = [settings.quality.as_ref().map(|q| q.metric), settings.target_quality.as_ref().map(|t| t.metric)];
+        if metrics.contains(&Some(Metric::Vmaf)) && !versions.tools.contains_key(VMAF) {
+            let message = "the image has no vmaf: take another metric, or another image".to_owned();
+            return Err(Ended::Failed(RoleFailure::new(reasons::TOOLS_UNUSABLE, message, false, exit::TOOLS)));
+        }
         self.versions = versions.tools;
         self.versions.insert("av1-agent".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
         let engine = if settings.engine == EngineChoice::Ffmpeg { Engine::Ffmpeg } else { Engine::Av1an };
         check_for(settings, self.encoder, engine).map_err(|e| invalid(&e))
     }
 
-    /// Counts the frames, takes their times, plans, and makes sure that what is in the work folder belongs to that plan.
-    fn analyse(&mut self, source: &Source, resources: Resources) -> Result<(Decoded, Plan, Call), Ended> {
-        self.stage(Stage::Analysing);
-        self.commands.insert("decode".to_owned(), decode_pass(&source.path, source.video.index).to_strings());
-        let decoded = analyse::decode(&self.files, &source.path, &source.identity, &source.probe, &source.video)?;
-        let frames = decoded.times.pts.len() as u64;
-        self.board.update(|p| {
-            p.total_frames = frames;
-            p.media = Some(source.summary(Some(decoded.rate), frames));
-        });
-        let with = (self.encoder, engine_for(self.task.settings.engine, &decoded)?);
-        let plan = plan(&self.task.settings, &source.probe, &source.video, decoded.rate, resources, with)
-            .map_err(|e| invalid(&e))?;
-        let (call, picture) = self.call(source, &decoded, &plan)?;
-        let shown = self.shown(&plan, source);
-        self.board.update(|p| p.plan = Some(shown));
-        let driver = if plan.engine == Engine::Av1an { "av1an" } else { "ffmpeg" };
-        let tools = [plan.encoder.program(), driver]
-            .map(|tool| (tool.to_owned(), self.versions.get(tool).cloned().unwrap_or_default()));
-        let key = ChunkKey {
-            version: 2,
-            source_size: source.identity.size,
-            source_fingerprint: source.identity.fingerprint.clone(),
-            frames: decoded.times.pts.len(),
-            engine: plan.engine.as_str().to_owned(),
-            encoder: plan.encoder.as_str().to_owned(),
-            picture,
-            params: plan.params.clone(),
-            target: self.task.settings.target_quality.clone(),
-            max_scene: plan.max_scene,
-            tools: BTreeMap::from(tools),
-        };
-        if read_json::<ChunkKey>(&self.files.plan).as_ref() != Some(&key) {
-            let io = |e| Ended::io("preparing the work folder", &self.files.work, &e);
-            let files = &self.files;
-            let old = [&files.av1an, &files.scenes, &files.log, &files.video, &files.target, &files.tries];
-            remove(&old.map(std::path::PathBuf::as_path)).map_err(io)?;
-            replace_json(&self.files.plan, &key).map_err(io)?;
-        }
-        Ok((decoded, plan, call))
-    }
-
-    /// The call of the engine, and what it does to the picture. The source plugin's count of frames is held against FFmpeg's.
-    fn call(&self, source: &Source, decoded: &Decoded, plan: &Plan) -> Result<(Call, String), Ended> {
-        let files = &self.files;
-        let (path, index) = (&source.path, source.video.index);
-        match plan.engine {
-            Engine::Av1an => {
-                let frames = decoded.times.pts.len() as u64;
-                let script = analyse::script_with(files, path, &source.identity, index, decoded.rate, frames)?;
-                let call =
-                    av1an::Files { script: &files.script, temp: &files.av1an, scenes: &files.scenes, log: &files.log };
-                Ok((Call { command: av1an::encode(&call, plan), filters: String::new() }, script))
-            }
-            Engine::Ffmpeg => {
-                let size = source.video.width.zip(source.video.height).filter(|_| decoded.changes_size);
-                let filters = size.map(|(width, height)| single::one_size(width, height)).unwrap_or_default();
-                let output = files.chunk("00000.ivf");
-                let input = single::Input { source: path, index, filters: &filters, output: &output };
-                Ok((Call { command: single::encode(&input, plan), filters: filters.clone() }, filters))
-            }
-        }
-    }
-
-    fn shown(&self, plan: &Plan, source: &Source) -> EncodePlan {
-        EncodePlan {
-            engine: plan.engine.as_str().to_owned(),
-            encoder: plan.encoder.as_str().to_owned(),
-            encoder_version: self.versions.get(plan.encoder.program()).cloned().unwrap_or_default(),
-            preset: plan.quality.preset,
-            crf: plan.quality.crf,
-            crf_range: None,
-            parameters: plan.in_words(),
-            workers: plan.workers,
-            threads_per_worker: plan.threads,
-            chunks: 0,
-            dropped: source.streams.dropped.clone(),
-            target: source.streams.target(&self.task.path),
-        }
-    }
-
-    /// Encodes what is not whole yet, and joins the chunks.
-    fn encode(&mut self, source: &Source, decoded: &Decoded, plan: &Plan, call: &Call) -> Result<(), Ended> {
+    /// Encodes what is not whole yet, and joins the chunks; returns the light that all of them tell of.
+    fn encode(&mut self, source: &Source, planned: &Planned) -> Result<Option<Light>, Ended> {
+        let Planned { decoded, picture, plan, command } = planned;
         let work = self.files.work.clone();
         let frames = decoded.times.pts.len() as u64;
         let left = chunks::repair(&self.files, frames)
@@ -276,16 +175,15 @@ impl<'a> Run<'a> {
         // A search makes scenes smaller that its first round makes too large.
         let gate = (self.task.settings.stop_early && self.task.settings.target_quality.is_none()).then_some(gate);
         let files = self.files.clone();
-        let command = &call.command;
         let job = Job { files: &files, plan, command, frames, rate: decoded.rate.as_f64(), copied, gate };
         self.commands.insert("encode".to_owned(), command.to_strings());
         let begun = Instant::now();
         let state = engine::encode(&job, left, patience(), &self.board)?;
-        let (width, height) = (source.video.width.unwrap_or_default(), source.video.height.unwrap_or_default());
-        // SVT-AV1 is told both in its arguments.
+        let header = picture.header();
+        // SVT-AV1 is told them in its arguments.
         let colour = (plan.encoder != Encoder::SvtAv1).then(|| bitstream::colour(plan));
-        let joined = Joined { times: &decoded.times, width, height, colour };
-        let state = self.search(source, decoded, (&job, call, &joined), state)?;
+        let joined = Joined { times: &decoded.times, header: &header, colour };
+        let state = self.search(source, planned, (&job, &joined), state)?;
         self.encode_seconds = begun.elapsed().as_secs_f64();
         let chunks = u32::try_from(state.chunks.len()).unwrap_or(u32::MAX);
         self.board.update(|p| {
@@ -294,10 +192,10 @@ impl<'a> Run<'a> {
                 plan.chunks = chunks;
             }
         });
-        let survey = chunks::join(&self.files, &state.chunks, &joined)
+        let found = chunks::join(&self.files, &state.chunks, &joined)
             .map_err(|e| Ended::io("joining the chunks", &work, &e))?;
-        self.checks.extend(bitstream::judge(&survey, plan, width, height));
-        Ok(())
+        self.checks.extend(bitstream::judge(&found.survey, plan, header.width, header.height));
+        Ok(found.light)
     }
 
     fn success(&self) -> String {
@@ -315,11 +213,7 @@ impl<'a> Run<'a> {
     fn report(&self, verdict: EncodeVerdict, reason: &str, message: String) -> Result<EncodeResult, RoleFailure> {
         self.board.update(|p| p.stage = Stage::Finished);
         let progress = self.board.read();
-        let message = if message.chars().count() > MOST_MESSAGE {
-            message.chars().take(MOST_MESSAGE - 1).chain(['…']).collect()
-        } else {
-            message
-        };
+        let message = one_line(&message);
         let mut result = EncodeResult {
             verdict,
             reason: reason.to_owned(),
@@ -336,6 +230,7 @@ impl<'a> Run<'a> {
         let report = EncodeReport {
             result: result.clone(),
             media: progress.media,
+            classification: progress.classification,
             plan: progress.plan,
             checks: self.checks.clone(),
             quality: self.quality.clone(),
@@ -361,20 +256,19 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What drives the encoder: Av1an, but FFmpeg for a picture that changes its size, which scenes can't be cut from.
-fn engine_for(choice: EngineChoice, decoded: &Decoded) -> Result<Engine, Ended> {
-    match (choice, decoded.changes_size) {
-        (EngineChoice::Ffmpeg, _) | (EngineChoice::Auto, true) => Ok(Engine::Ffmpeg),
-        (EngineChoice::Auto | EngineChoice::Av1an, false) => Ok(Engine::Av1an),
-        (EngineChoice::Av1an, true) => Err(Ended::skipped(
-            reasons::UNSUPPORTED_STREAM,
-            "the size or format of the picture changes within the video, which Av1an can't encode: write encode.engine: Auto",
-        )),
-    }
-}
-
 fn invalid(error: &InvalidParam) -> Ended {
     Ended::Failed(RoleFailure::bad_input(reasons::INVALID_ENCODER_PARAMS, error.to_string()))
+}
+
+/// The message in at most [`MOST_MESSAGE`] characters. Words out of a file may hold control characters, each of which takes
+/// six bytes in a termination message; they become blanks.
+fn one_line(message: &str) -> String {
+    let mut line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_MESSAGE).collect();
+    if message.chars().count() > MOST_MESSAGE {
+        line.pop();
+        line.push('…');
+    }
+    line
 }
 
 /// How long the encode waits, by the environment.
@@ -385,5 +279,20 @@ fn patience() -> Patience {
     Patience {
         drain: Duration::from_secs(seconds(GRACE_VARIABLE, GRACE_DEFAULT).saturating_sub(GRACE_KEPT)),
         stall: Duration::from_secs(seconds(STALL_VARIABLE, STALL_DEFAULT).max(1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_out_of_a_file_fits_a_termination_message_however_it_is_escaped() {
+        for text in ["\u{1}", "\"", "\u{10ffff}", "é"] {
+            let line = one_line(&text.repeat(2_000));
+            assert_eq!(line.chars().count(), MOST_MESSAGE);
+            assert!(serde_json::to_string(&line).unwrap().len() <= 4 * MOST_MESSAGE + 2, "{text}");
+        }
+        assert_eq!(one_line("as it is"), "as it is");
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use av1_media::command::Command;
 use av1_media::matroska::edit;
 use av1_media::mp4::{MAX_HEADER, TRACK_ENABLED, box_head, enabled_flags};
-use av1_media::mux::{Mux, extract_picture, ffmpeg, picture_file, pictures};
+use av1_media::mux::{Mux, extract_picture, ffmpeg, picture_file, pictures, without_default_duration};
 use av1_media::probe::Probe;
 use av1_media::rational::Rational;
 use av1_media::streams::{Container, StreamPlan};
@@ -37,10 +37,10 @@ pub(crate) struct MuxInput<'a> {
     pub(crate) probe: &'a Probe,
     /// Which of its streams are kept.
     pub(crate) streams: &'a StreamPlan,
-    /// The encoded video, an IVF file whose time base and time stamps are the source's.
+    /// The encoded video, whose header says what AV1 cannot, and whose times are the source's.
     pub(crate) video: &'a Path,
-    /// Frames a second.
-    pub(crate) frame_rate: Rational,
+    /// Frames a second; none where the rate varies.
+    pub(crate) frame_rate: Option<Rational>,
     /// Seconds of the source that are put in; none puts in all.
     pub(crate) limit: Option<u32>,
     /// The encoder and its parameters, for the tag ENCODER_SETTINGS.
@@ -94,6 +94,9 @@ pub(crate) fn mux(input: &MuxInput<'_>) -> Result<Command, MuxError> {
     ran?;
     if input.streams.container.is_matroska() {
         describe(input)?;
+        if input.frame_rate.is_none() {
+            capture(&without_default_duration(input.output), &Limits { wall: EDIT_WALL, stdout: MOST_STDOUT })?;
+        }
     }
     if input.streams.container == Container::Mp4 {
         disable_tracks(input.output, &enabled(input)).map_err(MuxError::Output)?;

@@ -7,13 +7,12 @@ use std::path::Path;
 use av1_crds::encoding::{Metric, QualityRule};
 use av1_crds::reasons;
 use av1_crds::wire::EncodeVerdict;
-use av1_media::frames::Decoded;
-use av1_media::plan::Plan;
 use av1_media::quality::{Measured, Scores, call, judge};
 
 use super::Run;
 use super::files::remove;
 use super::outcome::Ended;
+use super::planning::Planned;
 use super::source::Source;
 use crate::supervise::{Limits, stream};
 
@@ -24,19 +23,13 @@ const SLOWEST: f64 = 0.2;
 
 impl Run<'_> {
     /// Measures what `verify.quality` asks for, adds its row, and ends the run when it is too low.
-    pub(super) fn quality(
-        &mut self,
-        source: &Source,
-        decoded: &Decoded,
-        (plan, filters): (&Plan, &str),
-        output: &Path,
-    ) -> Result<(), Ended> {
+    pub(super) fn quality(&mut self, source: &Source, planned: &Planned, output: &Path) -> Result<(), Ended> {
         let Some(rule) = self.task.settings.quality.clone() else { return Ok(()) };
-        let scores = self.measure(source, decoded, rule.metric, (filters, &[]), output)?;
+        let scores = self.measure(source, planned, (rule.metric, &[]), output)?;
         let summary = scores
-            .sum_up(decoded.rate.as_f64())
+            .sum_up(planned.decoded.rate.as_f64())
             .ok_or_else(|| Ended::retry(reasons::ENCODE_FAILED, "no frame was measured"))?;
-        let check = judge(&rule, &summary, plan.grain() > 0);
+        let check = judge(&rule, &summary, planned.plan.grain() > 0);
         self.quality = Some(summary.report(rule.metric));
         self.checks.push(check.clone());
         if check.passed { Ok(()) } else { Err(too_low(&rule, &check.expected, &check.measured)) }
@@ -46,13 +39,21 @@ impl Run<'_> {
     pub(super) fn measure(
         &mut self,
         source: &Source,
-        decoded: &Decoded,
-        metric: Metric,
-        (filters, ranges): (&str, &[(u64, u64)]),
+        planned: &Planned,
+        (metric, ranges): (Metric, &[(u64, u64)]),
         encode: &Path,
     ) -> Result<Scores, Ended> {
+        let Planned { decoded, picture, .. } = planned;
         let work = &self.files.work;
-        let measured = Measured { source: &source.path, index: source.video.index, filters, encode, work, ranges };
+        let measured = Measured {
+            source: &source.path,
+            index: source.video.index,
+            picture,
+            changes_size: decoded.changes_size,
+            encode,
+            work,
+            ranges,
+        };
         let command = call(metric, &measured).ok_or_else(|| {
             let message = format!("this image cannot measure {} of this video: take another metric", metric.as_str());
             Ended::Failed(crate::role::RoleFailure::bad_input(reasons::INVALID_ENCODER_PARAMS, message))

@@ -39,7 +39,7 @@ impl Run<'_> {
         self.stage(Stage::Rehearsing);
         let at = |name: &str| self.files.work.join(name);
         let output = at(&format!("rehearsal.{}", extension(&self.output_path(source), source.streams.container)));
-        let (picture, video) = (at("rehearsal-picture.ivf"), at("rehearsal.ivf"));
+        let (picture, video) = (at("rehearsal-picture.ivf"), at("rehearsal-video.mkv"));
         let rehearsed = self.rehearsed(source, &picture, &video, &output);
         remove(&[&picture, &video, &output]).map_err(|e| Ended::io("tidying up", &self.files.work, &e))?;
         let check = rehearsed?;
@@ -70,7 +70,7 @@ impl Run<'_> {
             probe: &source.probe,
             streams: &source.streams,
             video,
-            frame_rate: stub_rate(&source.video),
+            frame_rate: Some(stub_rate(&source.video)),
             limit: Some(SECONDS),
             encoder_settings: "rehearsal",
             output,
@@ -112,6 +112,7 @@ impl Run<'_> {
             &Measured { probe: &source.probe, streams: &source.streams, frames: times, packets: &before.streams },
             &Output {
                 probe: &probe,
+                stream_light: None,
                 frames: &FrameTimes { time_base, pts: vec![start] },
                 packets: &after.streams,
                 decode_errors: "",

@@ -13,7 +13,6 @@ use av1_crds::reasons;
 use av1_crds::wire::{EncodeVerdict, Stage};
 use av1_media::av1an::{self, Chunk, MAX_FILE};
 use av1_media::encoders::params::ranges;
-use av1_media::frames::Decoded;
 use av1_media::quality::mean;
 use av1_media::target::{Goal, Next, Try, crf_range, judge, next};
 
@@ -21,8 +20,9 @@ use super::chunks::{self, Joined, State};
 use super::engine::{self, Job};
 use super::files::{Files, read, read_json, replace, replace_json};
 use super::outcome::Ended;
+use super::planning::Planned;
 use super::source::Source;
-use super::{Call, Run, patience};
+use super::{Run, patience};
 
 /// Most ranges of frames that are measured apart; beyond, all frames are.
 const MOST_RANGES: usize = 200;
@@ -35,8 +35,8 @@ impl Run<'_> {
     pub(super) fn search(
         &mut self,
         source: &Source,
-        decoded: &Decoded,
-        (job, call, joined): (&Job<'_>, &Call, &Joined<'_>),
+        planned: &Planned,
+        (job, joined): (&Job<'_>, &Joined<'_>),
         mut state: State,
     ) -> Result<State, Ended> {
         let own = ranges(job.plan.encoder).crf;
@@ -55,7 +55,7 @@ impl Run<'_> {
             if !new.is_empty() {
                 self.stage(Stage::Verifying);
                 chunks::join(&files, &state.chunks, joined).map_err(io)?;
-                let scores = self.scores(source, decoded, &goal, &call.filters, &state.chunks, &new)?;
+                let scores = self.scores(source, planned, &goal, &state.chunks, &new)?;
                 for (chunk, score) in new.iter().zip(scores) {
                     tries.entry(chunk.index).or_default().push(Try { crf: crf_of(chunk), score });
                 }
@@ -94,9 +94,8 @@ impl Run<'_> {
     fn scores(
         &mut self,
         source: &Source,
-        decoded: &Decoded,
+        planned: &Planned,
         goal: &Goal,
-        filters: &str,
         all: &[Chunk],
         new: &[Chunk],
     ) -> Result<Vec<f64>, Ended> {
@@ -104,7 +103,7 @@ impl Run<'_> {
         let ranges: Vec<(u64, u64)> =
             if apart { new.iter().map(|chunk| (chunk.start_frame, chunk.end_frame)).collect() } else { Vec::new() };
         let video = self.files.video.clone();
-        let scores = self.measure(source, decoded, goal.metric, (filters, &ranges), &video)?;
+        let scores = self.measure(source, planned, (goal.metric, &ranges), &video)?;
         let (mut from, mut out) = (0, Vec::new());
         for chunk in new {
             let start = if apart { from } else { chunk.start_frame };
@@ -180,12 +179,13 @@ fn current(files: &Files, key: &str) -> io::Result<BTreeMap<u32, u32>> {
 /// Moves the files of chunks that are encoded again out of the way; they may be what is kept in the end.
 fn put_away(
     files: &Files,
-    chunks: &[Chunk],
+    all: &[Chunk],
     again: &BTreeMap<u32, u32>,
     current: impl Fn(&Chunk) -> u32,
 ) -> io::Result<()> {
+    chunks::forget(files, all.iter().filter(|chunk| again.contains_key(&chunk.index)))?;
     fs::create_dir_all(&files.tries)?;
-    for chunk in chunks.iter().filter(|chunk| again.contains_key(&chunk.index)) {
+    for chunk in all.iter().filter(|chunk| again.contains_key(&chunk.index)) {
         fs::rename(files.chunk(&chunk.file_name()), files.tried(chunk.index, current(chunk)))?;
     }
     fs::File::open(&files.tries)?.sync_all()

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use av1_crds::reasons;
 use av1_crds::wire::{EncodeTask, FileIdentity, MediaSummary};
+use av1_media::frames::Decoded;
 use av1_media::gates::{Content, Rules, judge, stopped};
 use av1_media::identity::{Comparison, compare};
+use av1_media::picture;
 use av1_media::probe::{Probe, Stream};
-use av1_media::rational::Rational;
 use av1_media::streams::{StreamPlan, plan_streams};
+use rustix::io::Errno;
 
 use super::outcome::Ended;
 use super::verify::details;
@@ -57,6 +59,10 @@ impl Source {
         };
         let facts = facts::gather(&root, rel, &rules, Known::default()).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Ended::skipped(reasons::NOT_FOUND, "the file is not there any more"),
+            _ if Errno::from_io_error(&e) == Some(Errno::LOOP) => Ended::skipped(
+                reasons::NOT_REGULAR,
+                "a folder on its path is a symbolic link: name the file by its own path",
+            ),
             _ => Ended::retry(reasons::IO_ERROR, format!("the file cannot be looked at: {e}")),
         })?;
         let verdict = judge(&facts, &rules);
@@ -136,16 +142,19 @@ impl Source {
     }
 
     /// The source in a few fields.
-    pub(crate) fn summary(&self, rate: Option<Rational>, frames: u64) -> MediaSummary {
+    pub(crate) fn summary(&self, decoded: Option<&Decoded>) -> MediaSummary {
+        let rate = decoded.map(|decoded| decoded.rate).or(self.video.r_frame_rate);
         MediaSummary {
             container: self.probe.format.format_name.clone(),
             codec: self.video.codec_name.clone(),
             pixel_format: self.video.pix_fmt.clone().unwrap_or_default(),
             width: self.video.width.unwrap_or_default(),
             height: self.video.height.unwrap_or_default(),
-            frame_rate: rate.or(self.video.r_frame_rate).map(|rate| rate.to_string()).unwrap_or_default(),
+            frame_rate: rate.map(|rate| rate.to_string()).unwrap_or_default(),
+            variable_frame_rate: decoded.is_some_and(|decoded| decoded.is_variable),
+            hdr: picture::hdr(&self.video).to_owned(),
             duration_seconds: self.probe.format.duration.map(|seconds| format!("{seconds:.3}")).unwrap_or_default(),
-            frames,
+            frames: decoded.map_or(0, |decoded| decoded.times.pts.len() as u64),
             bit_rate: self.probe.format.bit_rate.unwrap_or_default(),
             audio: count(&self.probe, "audio"),
             subtitles: count(&self.probe, "subtitle"),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use av1_crds::settings::Settings;
 use av1_crds::wire::Check;
 use av1_media::command::Command;
+use av1_media::light::Light;
 use av1_media::matroska;
 use av1_media::packets::{AtError, Measured, Reader, UnreadableLine, decode_call, hash_call};
 use av1_media::probe::{self, Probe};
@@ -42,6 +43,8 @@ pub(crate) struct VerifyInput<'a> {
     pub(crate) settings: &'a Settings,
     /// What the video is to be.
     pub(crate) video: &'a ExpectedVideo,
+    /// Mastering display and light levels that all scenes of the encoded stream share.
+    pub(crate) stream_light: Option<Light>,
 }
 
 /// Why nothing can be said of an output.
@@ -79,7 +82,13 @@ pub(crate) fn verify(input: &VerifyInput<'_>) -> Result<Vec<Check>, VerifyError>
             frames: input.frame_times,
             packets: &source.streams,
         },
-        &Output { probe: &probe, frames: &output.frames, packets: &output.streams, decode_errors: &errors },
+        &Output {
+            probe: &probe,
+            frames: &output.frames,
+            stream_light: input.stream_light,
+            packets: &output.streams,
+            decode_errors: &errors,
+        },
         input.video,
         input.settings.duration_tolerance_millis,
     ))

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use av1_crds::library::EXTENSIONS;
 use av1_crds::paths;
 use av1_crds::wire::LookResult;
+use av1_media::gates::is_never_entered;
 use rustix::fs::FileType;
 
 use super::failure;
@@ -59,7 +60,7 @@ fn owners(root: &Folder) -> BTreeMap<(u32, u32), u64> {
                 continue;
             };
             match FileType::from_raw_mode(stat.st_mode) {
-                FileType::Directory if !is_hidden(&name) => folders.push_back(path.join(&name)),
+                FileType::Directory if !is_never_entered(&name) => folders.push_back(path.join(&name)),
                 FileType::RegularFile if is_media(&name) => {
                     *counts.entry((stat.st_uid, stat.st_gid)).or_insert(0) += 1;
                     files += 1;
@@ -69,11 +70,6 @@ fn owners(root: &Folder) -> BTreeMap<(u32, u32), u64> {
         }
     }
     counts
-}
-
-fn is_hidden(name: &OsStr) -> bool {
-    let name = name.to_string_lossy();
-    name.starts_with(['.', '@', '#']) || name == "lost+found"
 }
 
 fn is_media(name: &OsStr) -> bool {

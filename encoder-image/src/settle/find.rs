@@ -4,18 +4,18 @@
 //! folders or another library.
 
 use std::collections::VecDeque;
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use av1_crds::paths;
 use av1_crds::wire::FileIdentity;
+use av1_media::gates::is_never_entered;
 use av1_media::identity::same_content;
 use rustix::fs::FileType;
 
 use super::error::{Doing, SettleError};
 use super::place::identity_at;
 use crate::beneath::{Folder, Root};
+use crate::volume;
 
 /// Paths, in their order, of all files that have the content of one of `wanted`; one list for each. A folder that may not be
 /// read is passed over: what is in it could not be swapped either.
@@ -40,9 +40,7 @@ fn enter(root: &Root, path: &Path) -> io::Result<Option<Folder>> {
         Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Ok(None),
         Err(e) => return Err(e),
     };
-    let another =
-        !path.as_os_str().is_empty() && root.stat(&path.join(paths::AV1_DIR).join(paths::VOLUME_FILE)).is_ok();
-    Ok((!another).then_some(folder))
+    Ok((!volume::is_another_library(root, path)).then_some(folder))
 }
 
 fn look(
@@ -57,7 +55,7 @@ fn look(
             continue;
         };
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory if !is_hidden(&name) => folders.push_back(path.join(&name)),
+            FileType::Directory if !is_never_entered(&name) => folders.push_back(path.join(&name)),
             FileType::RegularFile if !name.as_encoded_bytes().starts_with(b".av1-") => {
                 let size = u64::try_from(stat.st_size).unwrap_or_default();
                 let Some(full) = path.join(&name).to_str().map(str::to_owned) else {
@@ -81,12 +79,6 @@ fn look(
     Ok(())
 }
 
-/// Folders in which other programs keep what was deleted, and our own.
-fn is_hidden(name: &OsStr) -> bool {
-    let name = name.to_string_lossy();
-    name.starts_with(['.', '@', '#']) || name == "lost+found"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +96,7 @@ mod tests {
         write("b/other.mkv", "the Film");
         write(".av1/trash/u/film.mkv", "the film");
         write("#recycle/film.mkv", "the film");
+        write("#1 films/film.mkv", "the film");
         write("d/.av1/volume.json", "{}");
         write("d/film.mkv", "the film");
         std::os::unix::fs::symlink("a", dir.path().join("e")).unwrap();
@@ -111,6 +104,9 @@ mod tests {
         let identity = crate::facts::identity(&root, "a/film.mkv").unwrap();
         let gone = FileIdentity { fingerprint: "x".into(), ..identity.clone() };
         let found = find(&root, &[&identity, &gone]).unwrap();
-        assert_eq!(found, [vec!["a/film.mkv".to_owned(), "b/c/Film.mkv".to_owned()], vec![]]);
+        assert_eq!(
+            found,
+            [vec!["#1 films/film.mkv".to_owned(), "a/film.mkv".to_owned(), "b/c/Film.mkv".to_owned()], vec![]]
+        );
     }
 }

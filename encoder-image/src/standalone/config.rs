@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use av1_crds::library::{MediaLibrary, MediaLibrarySpec, ScanRules};
 use av1_crds::quantity::QuantityError;
 use av1_crds::settings::{Settings, SettingsSections};
+use av1_media::encoders::check as encoders;
 use av1_media::gates::{Selection, SelectionError};
 use kube::CustomResourceExt as _;
 use serde_json::{Value, json};
@@ -74,6 +75,7 @@ fn parse(text: &str) -> Result<Config, String> {
     let scan = ScanRules::resolve(spec.scan.as_ref()).map_err(quantity)?;
     let settings = Settings::resolve(&spec.sections(), &SettingsSections::default()).map_err(quantity)?;
     Selection::new(&scan).map_err(|e: SelectionError| e.to_string())?;
+    encoders::check(&settings).map_err(|e| e.to_string())?;
     Ok(Config { spec, scan, settings })
 }
 

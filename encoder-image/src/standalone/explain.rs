@@ -11,6 +11,7 @@ use av1_crds::paths;
 use av1_crds::wire::FileState;
 use av1_media::encoders::{Encoder, Engine};
 use av1_media::gates::{Facts, Outcome, Rules, Step, Verdict, explain, judge};
+use av1_media::picture::plan_picture;
 use av1_media::plan::{PIX_FMT, plan};
 use av1_media::probe::Probe;
 use av1_media::rational::Rational;
@@ -72,6 +73,7 @@ struct Planned {
     longest_scene_frames: u32,
     encoder_args: Vec<String>,
     kept: Vec<String>,
+    filters: Vec<String>,
     dropped: Vec<String>,
     /// The new name, of a file whose container changes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,6 +187,7 @@ fn planned(config: &Config, path: &str, probe: &Probe) -> Result<Planned, String
     let settings = &config.settings;
     let video = probe.main_video().ok_or("there is no video")?;
     let streams = plan_streams(path, probe, settings).map_err(|refusal| refusal.message)?;
+    let picture = plan_picture(video, settings, None).map_err(|refusal| refusal.message)?;
     let rate = video.r_frame_rate.or(video.avg_frame_rate).unwrap_or(Rational { num: 25, den: 1 });
     let workers = config.spec.pods.as_ref().and_then(|pods| pods.workers).unwrap_or_default();
     let (_, resources) = resources::look(workers);
@@ -208,7 +211,8 @@ fn planned(config: &Config, path: &str, probe: &Probe) -> Result<Planned, String
         encoder_args: plan.command_line(),
         kept: std::iter::once(video).chain(kept).map(describe).collect(),
         target: streams.target(path),
-        dropped: streams.dropped,
+        filters: picture.filters,
+        dropped: streams.dropped.into_iter().chain(picture.dropped).collect(),
     })
 }
 
@@ -243,6 +247,7 @@ fn plan_lines(plan: &Planned) -> Vec<String> {
         format!("  workers   {} on {} CPUs, threads of each {}", plan.workers, plan.cpus, plan.threads_per_worker),
         format!("  scenes    {} frames at most", plan.longest_scene_frames),
         format!("  arguments {}", plan.encoder_args.join(" ")),
+        format!("  filters   {}", list(&plan.filters)),
         format!("  keeps     {}", list(&plan.kept)),
         format!("  drops     {}", list(&plan.dropped)),
     ]

@@ -16,6 +16,7 @@ use av1_crds::figures;
 use av1_crds::paths::{AV1_DIR, CATALOG_DIR};
 use av1_crds::reasons;
 use av1_crds::wire::{CandidatePage, CatalogSummary, CatalogTask, EncodeVerdict};
+use av1_media::encoders::check::check;
 use av1_media::local::{Overrides, TARGET_UTILIZATION, shares};
 use av1_media::pinning::{cpu_list, value};
 use clap::Args;
@@ -174,9 +175,13 @@ fn begin(library: Library, config: &Config, one: Option<&[String]>) -> Result<(A
     let spec = &config.spec;
     let jobs = overrides.jobs.or_else(|| spec.concurrency.as_ref()?.max_jobs);
     let slots = shares(&allowed, jobs, overrides.target.unwrap_or(TARGET_UTILIZATION), overrides.cpus);
+    let mut settings = config.settings.clone();
+    settings.allow_hardware &= !overrides.no_hardware;
+    settings.force(one.unwrap_or_default());
+    check(&settings).map_err(|e| e.to_string())?;
     let common = Common {
         library,
-        settings: config.settings.clone(),
+        settings,
         scan: config.scan.clone(),
         workers: overrides.workers.or_else(|| spec.pods.as_ref()?.workers).unwrap_or_default(),
         max_attempts: spec.failure_policy.as_ref().and_then(|f| f.max_attempts).unwrap_or(MAX_ATTEMPTS),

@@ -44,15 +44,14 @@ pub(super) fn container_change(facts: &Facts, rules: &Rules) -> Option<Verdict> 
     refused(facts, rules, |reason| reason == reasons::CONTAINER_CHANGE)
 }
 
-pub(super) fn closed_captions(facts: &Facts, _: &Rules) -> Option<Verdict> {
-    (facts.video()?.closed_captions != 0)
-        .then(|| Verdict::skipped(reasons::CLOSED_CAPTIONS, "closed captions ride in the video and would be lost"))
-}
-
-pub(super) fn several_video_streams(facts: &Facts, _: &Rules) -> Option<Verdict> {
+pub(super) fn several_video_streams(facts: &Facts, rules: &Rules) -> Option<Verdict> {
     let number = facts.probe()?.videos().count();
-    (number > 1).then(|| {
-        Verdict::skipped(reasons::SEVERAL_VIDEO_STREAMS, format!("{number} video streams, all but one would be lost"))
+    (number > 1 && !rules.settings.allows(reasons::SEVERAL_VIDEO_STREAMS)).then(|| {
+        let reason = reasons::SEVERAL_VIDEO_STREAMS;
+        let all = format!(
+            "{number} video streams, all but one would be lost: with {reason} in streams.allow they are left out"
+        );
+        Verdict::skipped(reason, all)
     })
 }
 
@@ -69,7 +68,7 @@ pub(super) fn streams(facts: &Facts, rules: &Rules) -> Option<Verdict> {
 pub(super) fn cannot_decode(facts: &Facts, _: &Rules) -> Option<Verdict> {
     let video = facts.video()?;
     let why = if video.codec_tag_string.starts_with("enc")
-        || video.side_data.iter().any(|kind| kind.starts_with("Encryption"))
+        || video.side_data.iter().any(|data| data.kind.starts_with("Encryption"))
     {
         "the video is encrypted".to_owned()
     } else if !is_decodable(video) {

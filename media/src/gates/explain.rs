@@ -2,6 +2,8 @@
 //!
 //! The words of a gate that stops the file are those of its verdict; what a gate found that let the file pass is said here.
 
+use std::collections::BTreeSet;
+
 use av1_crds::figures;
 use serde::Serialize;
 
@@ -153,31 +155,28 @@ fn inside(gate: &str, facts: &Facts, rules: &Rules) -> Option<String> {
     let video = facts.video()?;
     let format = || video.pix_fmt.clone();
     let side_data = || {
-        if video.side_data.is_empty() {
-            "no side data".to_owned()
-        } else {
-            format!("side data: {}", video.side_data.join(", "))
+        let pieces = video.side_data.iter().chain(&video.pictures.side_data);
+        let kinds: BTreeSet<&str> = pieces.map(|data| data.kind.as_str()).collect();
+        match kinds.is_empty() {
+            true => "no side data".to_owned(),
+            false => format!("side data: {}", kinds.into_iter().collect::<Vec<_>>().join(", ")),
         }
     };
     match gate {
         "already_av1" => Some(format!("the video is {}", known(&video.codec_name))),
         "container_change" => Some(format!("{} holds AV1 and these streams", probe.format.format_name)),
         "dolby_vision" | "hdr10_plus" | "unsupported_side_data" => Some(side_data()),
-        "hdr" => Some(format!(
-            "transfer {}, primaries {}",
-            video.color_transfer.as_deref().unwrap_or("unknown"),
-            video.color_primaries.as_deref().unwrap_or("unknown")
+        "interlaced" => Some(format!(
+            "field order {}, coded as interlaced: {} of the first {} pictures",
+            video.field_order.as_deref().unwrap_or("unknown"),
+            video.pictures.interlaced,
+            video.pictures.number
         )),
-        "interlaced" => Some(format!("field order {}", video.field_order.as_deref().unwrap_or("unknown"))),
-        "variable_frame_rate" => {
-            let (base, average) = (video.r_frame_rate?, video.avg_frame_rate?);
-            Some(format!("{:.3} frames/s on average on a base of {:.3}", average.as_f64(), base.as_f64()))
-        }
         "closed_captions" => Some("none in the video's first packets".to_owned()),
         "several_video_streams" => Some(format!("video streams besides pictures: {}", probe.videos().count())),
         "data_streams" => Some(format!("data streams: {}", count("data"))),
         "chroma_reduced" | "depth_reduced" | "alpha_lost" => format().map(|format| format!("pixel format {format}")),
-        "odd_dimensions" => Some(format!("{}x{}", video.width?, video.height?)),
+        "cannot_be_encoded" => Some(format!("{}x{}", video.width?, video.height?)),
         "streams" => {
             let plan = plan_streams(&facts.path, probe, &rules.settings).ok()?;
             Some(format!("streams carried besides the video: {}, left out: {}", plan.kept.len(), plan.dropped.len()))

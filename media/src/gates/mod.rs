@@ -21,7 +21,7 @@ use av1_crds::wire::{FileIdentity, FileState};
 
 pub use decided::Decision;
 pub use explain::{Outcome, Step, explain};
-pub use selection::{Selection, SelectionError};
+pub use selection::{Selection, SelectionError, is_never_entered};
 
 use crate::marker::Marker;
 use crate::probe::{Probe, Stream};
@@ -236,17 +236,15 @@ pub const CHAIN: &[Gate] = chain![
     content::container_change,
     picture::dolby_vision,
     picture::hdr10_plus,
-    picture::hdr,
     picture::interlaced,
-    picture::variable_frame_rate,
-    content::closed_captions,
+    picture::closed_captions,
     content::several_video_streams,
     content::data_streams,
     picture::chroma_reduced,
     picture::depth_reduced,
     picture::alpha_lost,
     picture::unsupported_side_data,
-    picture::odd_dimensions,
+    picture::cannot_be_encoded,
     content::streams,
     content::cannot_decode,
 ];

@@ -44,9 +44,7 @@ impl Selection {
     /// Whether the folder at `path` below the library's root is entered.
     #[must_use]
     pub fn enters(&self, path: &Path) -> bool {
-        let name = path.file_name().unwrap_or_default();
-        let never = name.as_bytes().starts_with(b".") || NEVER_ENTERED.iter().any(|known| OsStr::new(known) == name);
-        !never && !self.exclude.is_match(path)
+        !is_never_entered(path.file_name().unwrap_or_default()) && !self.exclude.is_match(path)
     }
 
     /// Whether the file at `path` below the library's root is looked at.
@@ -57,6 +55,13 @@ impl Selection {
             && self.include.as_ref().is_none_or(|include| include.is_match(path))
             && !self.exclude.is_match(path)
     }
+}
+
+/// Whether a folder of this name is passed over by everything that walks a library: those in which storage devices and other
+/// programs keep what was deleted, and our own.
+#[must_use]
+pub fn is_never_entered(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(b".") || NEVER_ENTERED.iter().any(|known| OsStr::new(known) == name)
 }
 
 fn globs(field: &'static str, texts: &[String]) -> Result<GlobSet, SelectionError> {

@@ -331,16 +331,8 @@ fn video_that_is_not_plain_is_skipped_with_its_own_reason() {
             json!({"side_data_list": [{"side_data_type": "HDR Dynamic Metadata SMPTE2094-40 (HDR10+)"}]}),
             reasons::HDR10_PLUS,
         ),
-        (json!({"color_transfer": "smpte2084"}), reasons::HDR),
-        (json!({"color_transfer": "arib-std-b67"}), reasons::HDR),
-        (json!({"color_primaries": "bt2020"}), reasons::HDR),
-        (json!({"color_space": "bt2020nc"}), reasons::HDR),
-        (json!({"side_data_list": [{"side_data_type": "Mastering display metadata"}]}), reasons::HDR),
-        (json!({"field_order": "tt"}), reasons::INTERLACED),
-        (json!({"field_order": "unknown"}), reasons::INTERLACED),
-        (json!({"field_order": null}), reasons::INTERLACED),
-        (json!({"avg_frame_rate": "22/1"}), reasons::VARIABLE_FRAME_RATE),
-        (json!({"avg_frame_rate": "0/0"}), reasons::VARIABLE_FRAME_RATE),
+        (json!({"codec_name": "hevc", "field_order": "tt"}), reasons::INTERLACED),
+        (json!({"codec_name": "vc1", "field_order": "bb"}), reasons::INTERLACED),
         (json!({"closed_captions": 1}), reasons::CLOSED_CAPTIONS),
         (json!({"pix_fmt": "yuv422p10le"}), reasons::CHROMA_REDUCED),
         (json!({"pix_fmt": "gbrp"}), reasons::CHROMA_REDUCED),
@@ -349,13 +341,13 @@ fn video_that_is_not_plain_is_skipped_with_its_own_reason() {
         (json!({"pix_fmt": "yuva420p"}), reasons::ALPHA_LOST),
         (json!({"tags": {"alpha_mode": "1"}}), reasons::ALPHA_LOST),
         (json!({"side_data_list": [{"side_data_type": "Display Matrix"}]}), reasons::UNSUPPORTED_SIDE_DATA),
+        (json!({"side_data_list": [{"side_data_type": "Mastering display metadata"}]}), reasons::UNSUPPORTED_SIDE_DATA),
         (json!({"side_data_list": [{"side_data_type": "Something new"}]}), reasons::UNSUPPORTED_SIDE_DATA),
-        (json!({"sample_aspect_ratio": "64:45"}), reasons::UNSUPPORTED_SIDE_DATA),
         (json!({"tags": {"stereo_mode": "left_right"}}), reasons::UNSUPPORTED_SIDE_DATA),
-        (json!({"width": 1919}), reasons::ODD_DIMENSIONS),
-        (json!({"height": 100_000}), reasons::ODD_DIMENSIONS),
+        (json!({"width": 33}), reasons::UNSUPPORTED_SIZE),
+        (json!({"height": 100_000}), reasons::UNSUPPORTED_SIZE),
         (json!({"codec_tag_string": "encv"}), reasons::CANNOT_DECODE),
-        (json!({"pix_fmt": null, "field_order": "unknown"}), reasons::CANNOT_DECODE),
+        (json!({"pix_fmt": null, "field_order": "tt", "codec_name": "hevc"}), reasons::CANNOT_DECODE),
         (json!({"codec_name": ""}), reasons::CANNOT_DECODE),
     ];
     for (changes, expected) in cases {
@@ -366,8 +358,20 @@ fn video_that_is_not_plain_is_skipped_with_its_own_reason() {
 }
 
 #[test]
-fn plain_video_in_other_spellings_is_eligible() {
+fn video_that_can_be_kept_is_eligible_however_unusual() {
     for changes in [
+        json!({"color_transfer": "smpte2084", "color_primaries": "bt2020", "color_space": "bt2020nc", "pix_fmt": "yuv420p10le"}),
+        json!({"color_transfer": "arib-std-b67"}),
+        json!({"color_primaries": "bt2020"}),
+        json!({"side_data_list": [{"side_data_type": "Content light level metadata", "max_content": 1000, "max_average": 400}]}),
+        json!({"field_order": "tt"}),
+        json!({"codec_name": "mpeg2video", "field_order": "bb"}),
+        json!({"field_order": "unknown"}),
+        json!({"field_order": null}),
+        json!({"avg_frame_rate": "22/1"}),
+        json!({"avg_frame_rate": "0/0", "r_frame_rate": "0/0"}),
+        json!({"sample_aspect_ratio": "64:45"}),
+        json!({"width": 1919, "height": 1079}),
         json!({"pix_fmt": "yuv420p10le", "codec_name": "hevc", "color_primaries": "bt709", "color_transfer": "bt709"}),
         json!({"pix_fmt": "yuvj420p"}),
         json!({"side_data_list": [{"side_data_type": "CPB properties"}]}),
@@ -394,9 +398,35 @@ fn streams_that_would_be_lost_or_cannot_be_carried_stop_the_file() {
 }
 
 #[test]
+fn what_the_settings_allow_to_be_lost_stops_no_file() {
+    let mut second = video();
+    second["index"] = json!(1);
+    let with = |stream: Value| Facts { content: read("matroska,webm", &[video(), stream]), ..film() };
+    let cases = [
+        (with_video(json!({"closed_captions": 1})), reasons::CLOSED_CAPTIONS),
+        (with_video(json!({"pix_fmt": "yuv422p"})), reasons::CHROMA_REDUCED),
+        (with_video(json!({"pix_fmt": "yuv420p12le"})), reasons::DEPTH_REDUCED),
+        (with_video(json!({"tags": {"alpha_mode": "1"}})), reasons::ALPHA_LOST),
+        (with_video(json!({"tags": {"stereo_mode": "left_right"}})), reasons::UNSUPPORTED_SIDE_DATA),
+        (with(second), reasons::SEVERAL_VIDEO_STREAMS),
+        (with(json!({"index": 1, "codec_type": "data", "codec_name": "bin_data"})), reasons::DATA_STREAMS),
+    ];
+    for (facts, allowed) in cases {
+        assert_eq!(reason(&facts), allowed);
+        let mut rules = rules();
+        rules.settings.allow = vec![allowed.to_owned()];
+        assert_eq!(judge(&facts, &rules).reason, reasons::ELIGIBLE, "{allowed}");
+    }
+    let mut rules = rules();
+    rules.settings.allow = vec![reasons::DOLBY_VISION.to_owned()];
+    let five = with_video(json!({"codec_tag_string": "dvh1"}));
+    assert_eq!(judge(&five, &rules).reason, reasons::DOLBY_VISION, "without an HDR10 picture no leave helps");
+}
+
+#[test]
 fn the_first_gate_wins_where_two_would_stop_a_file() {
-    let hdr_interlaced = with_video(json!({"color_transfer": "smpte2084", "field_order": "tt"}));
-    assert_eq!(reason(&hdr_interlaced), reasons::HDR);
+    let interlaced_chroma = with_video(json!({"codec_name": "hevc", "pix_fmt": "yuv422p", "field_order": "tt"}));
+    assert_eq!(reason(&interlaced_chroma), reasons::INTERLACED);
     let small_and_linked = Facts { attributes: Some(Attributes { size: 1, links: 2, ..attributes() }), ..film() };
     assert_eq!(reason(&small_and_linked), reasons::TOO_SMALL);
     let foreign_av1 = Facts { process_uid: Some(0), ..with_video(json!({"codec_name": "av1"})) };

@@ -95,6 +95,9 @@ fn a_file_whose_default_and_original_audio_would_all_go_is_refused() {
         stream("audio", "aac", "eng", json!({})),
     ]);
     assert_eq!(reason(&default, &["ru"]), reasons::WOULD_DROP_ORIGINAL_LANGUAGE);
+    let mut forced = settings(&["ru"]);
+    forced.force(&[reasons::WOULD_DROP_ORIGINAL_LANGUAGE.to_owned()]);
+    assert_eq!(planned(&default, &forced).unwrap().kept.len(), 1);
     let unmarked = mkv(vec![video(), stream("audio", "aac", "rus", json!({}))]);
     assert_eq!(reason(&unmarked, &["ru"]), reasons::WOULD_DROP_ORIGINAL_LANGUAGE);
     let both = mkv(vec![
@@ -261,6 +264,26 @@ fn a_change_of_container_carries_each_codec_in_its_own_way() {
         ("a.webm", "matroska,webm", "audio", "aac", &none, Err(reasons::UNSUPPORTED_STREAM)),
     ] {
         assert_eq!(how(path, format, kind, codec, more.clone()), expected, "{codec} in {path}");
+    }
+}
+
+#[test]
+fn data_that_rides_as_subtitles_is_left_out_with_leave_and_said_to_be() {
+    for (codec, leave, other) in
+        [("dvb_teletext", "DataStreams", "ClosedCaptions"), ("eia_608", "ClosedCaptions", "DataStreams")]
+    {
+        let probe = mkv(vec![video(), stream("subtitle", codec, "eng", json!({}))]);
+        let with = |reason: &str| {
+            let mut settings = settings(&[]);
+            settings.force(&[reason.to_owned()]);
+            planned(&probe, &settings)
+        };
+        assert_eq!(with(other).unwrap_err().reason, leave);
+        let plan = with(leave).unwrap();
+        assert_eq!(
+            (plan.kept.len(), plan.dropped),
+            (0, vec![format!("subtitle 1 (eng, {codec}): {leave} is allowed")])
+        );
     }
 }
 

@@ -118,7 +118,9 @@ mod tests {
         };
         let mut survey = Survey::default();
         survey.unit(&hex::decode(UNIT).unwrap());
-        (1..units).for_each(|_| survey.unit(&[0x12, 0, 0x32, 1, 0xff]));
+        for _ in 1..units {
+            survey.unit(&[0x12, 0, 0x32, 1, 0xff]);
+        }
         judge(&survey, &plan, 64, 64).into_iter().map(|check| (check.passed, check.measured)).collect()
     }
 

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use av1_crds::wire::Check;
 
 use super::{
-    ATTACHMENTS, CHAPTERS, COLOUR, DECODES, FILE_DURATION, FRAME_COUNT, FRAME_TIMES, GLOBAL_TAGS, PICTURE_SIZE,
-    PIXEL_ASPECT, PIXEL_FORMAT,
+    ATTACHMENTS, CHAPTERS, COLOUR, DECODES, FILE_DURATION, FRAME_COUNT, FRAME_TIMES, GLOBAL_TAGS, HDR_METADATA,
+    PICTURE_SIZE, PIXEL_ASPECT, PIXEL_FORMAT, ROTATION,
 };
 use super::{ExpectedVideo, Output, Source, VIDEO_STREAM, compared, copied_streams, row, within};
+use crate::light::Light;
 use crate::packets::StreamPackets;
 use crate::probe::{Chapter, Probe, Stream};
 use crate::rational::{FrameTimes, Rational};
+use crate::rotation::Rotation;
 use crate::streams::Origin;
 
 /// Seconds that containers' own rounding may move a time.
@@ -34,12 +36,23 @@ pub(super) fn pixel_format(stream: Option<&Stream>, video: &ExpectedVideo) -> Ch
 }
 
 pub(super) fn picture_size(stream: Option<&Stream>, video: &ExpectedVideo) -> Check {
-    let expected = format!("{}x{}", video.width, video.height);
-    let measured = match stream.and_then(|s| s.width.zip(s.height)) {
-        Some((width, height)) => format!("{width}x{height}"),
+    let words = |size: Option<(u32, u32)>, [left, top, right, bottom]: [u32; 4]| match size {
         None => "none".to_owned(),
+        Some((width, height)) if [left, top, right, bottom] == [0; 4] => format!("{width}x{height}"),
+        Some((width, height)) => {
+            format!("{width}x{height}, of which {left}, {top}, {right}, {bottom} are hidden (left, top, right, bottom)")
+        }
     };
+    let expected = words(Some((video.width, video.height)), [0, 0, video.hidden_right, video.hidden_bottom]);
+    let measured = words(stream.and_then(|s| s.width.zip(s.height)), stream.map_or([0; 4], hidden));
     row(PICTURE_SIZE, measured == expected, &expected, &measured)
+}
+
+/// Columns and rows that the container hides at the left, the top, the right and the bottom.
+fn hidden(stream: &Stream) -> [u32; 4] {
+    let cropping = stream.side_data.iter().find(|data| data.kind == "Frame Cropping");
+    ["crop_left", "crop_top", "crop_right", "crop_bottom"]
+        .map(|edge| cropping.and_then(|data| data.values.get(edge)?.parse().ok()).unwrap_or_default())
 }
 
 pub(super) fn pixel_aspect(stream: Option<&Stream>, video: &ExpectedVideo) -> Check {
@@ -76,6 +89,32 @@ pub(super) fn colour(stream: Option<&Stream>, video: &ExpectedVideo) -> Check {
     row(COLOUR, measured == expected, &expected, &measured)
 }
 
+pub(super) fn rotation(stream: Option<&Stream>, video: &ExpectedVideo) -> Check {
+    let measured = stream.map(Rotation::of);
+    let words = match &measured {
+        None => "none".to_owned(),
+        Some(Ok(rotation)) => rotation.to_string(),
+        Some(Err(other)) => other.to_string(),
+    };
+    row(ROTATION, measured == Some(Ok(video.rotation)), video.rotation.to_string(), words)
+}
+
+pub(super) fn hdr_metadata(stream: Option<&Stream>, in_stream: Option<&Light>, video: &ExpectedVideo) -> Check {
+    let container = stream.map(Light::of_container);
+    let words = match &container {
+        None => "no video".to_owned(),
+        Some(Ok(light)) => light.to_string(),
+        Some(Err(part)) => part.to_string(),
+    };
+    let measured = match in_stream {
+        Some(light) => format!("container: {words}; stream: {light}"),
+        None => format!("container: {words}; stream: its scenes differ"),
+    };
+    let passed = matches!(&container, Some(Ok(light)) if light.is_like(&video.light))
+        && in_stream.is_some_and(|light| light.is_like(&video.light));
+    row(HDR_METADATA, passed, format!("both: {}", video.light), measured)
+}
+
 pub(super) fn decodes(output: &Output<'_>) -> Check {
     let errors = output.decode_errors.trim();
     row(DECODES, errors.is_empty(), "no error", if errors.is_empty() { "no error" } else { errors })
@@ -88,8 +127,10 @@ pub(super) fn frame_count(source: &FrameTimes, output: &FrameTimes) -> Check {
 
 /// Each frame of the output against the source's frame of the same number; where the numbers of frames differ, which is
 /// another check's affair, against the nearest.
-pub(super) fn frame_times(source: &Source<'_>, output: &FrameTimes, frame_rate: Rational) -> Check {
-    let limit = (0.25 / frame_rate.as_f64()).max(ROUNDING);
+pub(super) fn frame_times(source: &Source<'_>, output: &FrameTimes, video: &ExpectedVideo) -> Check {
+    // A quarter of an average frame would be more than the shortest frames of a rate that varies.
+    let quarter = if video.is_variable { 0.0 } else { 0.25 / video.frame_rate.as_f64() };
+    let limit = quarter.max(ROUNDING);
     let (source, shift) = (source.frames, source.streams.shift);
     let same_count = source.pts.len() == output.pts.len();
     let times: Vec<f64> =

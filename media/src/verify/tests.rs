@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use super::*;
+use crate::light::Content;
+use crate::probe::SideData;
 use crate::streams::{Carry, Container, Kept, Kind, Origin};
 
 const MILLISECONDS: Rational = Rational { num: 1, den: 1_000 };
@@ -42,6 +44,9 @@ struct Measured {
     output_frames: FrameTimes,
     output_packets: Vec<StreamPackets>,
     errors: String,
+    light: Light,
+    stream_light: Light,
+    is_variable: bool,
 }
 
 impl Measured {
@@ -66,6 +71,9 @@ impl Measured {
             output_frames: frames,
             output_packets: all,
             errors: String::new(),
+            light: Light::default(),
+            stream_light: Light::default(),
+            is_variable: false,
         }
     }
 
@@ -74,13 +82,18 @@ impl Measured {
             pix_fmt: "yuv420p10le".to_owned(),
             width: 320,
             height: 180,
+            hidden_right: 0,
+            hidden_bottom: 0,
             sample_aspect_ratio: None,
+            rotation: Rotation::default(),
+            light: self.light,
             color_range: None,
             color_primaries: None,
             color_transfer: None,
             color_space: None,
             chroma_location: None,
             frame_rate: Rational { num: 24, den: 1 },
+            is_variable: self.is_variable,
         };
         let source = Source {
             probe: &self.source,
@@ -91,6 +104,7 @@ impl Measured {
         let output = Output {
             probe: &self.output,
             frames: &self.output_frames,
+            stream_light: Some(self.stream_light),
             packets: &self.output_packets,
             decode_errors: &self.errors,
         };
@@ -125,6 +139,50 @@ fn frames_may_be_moved_by_a_quarter_frame_and_no_more() {
         m.source_frames.time_base = Rational { num: 1, den: 24_000 };
     });
     assert_eq!(other_time_base, [] as [&str; 0]);
+    let varying = |by: i64| {
+        failed_after(|m| {
+            m.is_variable = true;
+            m.output_frames.pts[100] += by;
+        })
+    };
+    assert_eq!(varying(2), [] as [&str; 0]);
+    assert_eq!(varying(3), [FRAME_TIMES]);
+}
+
+fn side_data(kind: &str, values: &[(&str, &str)]) -> SideData {
+    SideData { kind: kind.to_owned(), values: values.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect() }
+}
+
+#[test]
+fn light_must_be_told_by_the_container_and_by_the_stream() {
+    let light = Light { content: Some(Content { most: 1_000, average: 400 }), ..Light::default() };
+    let told = || side_data("Content light level metadata", &[("max_content", "1000"), ("max_average", "400")]);
+    let failed = |container: bool, stream: bool, expected: Light| {
+        failed_after(|m| {
+            m.light = expected;
+            m.stream_light = if stream { light } else { Light::default() };
+            m.output.streams[0].side_data = if container { vec![told()] } else { vec![] };
+        })
+    };
+    assert_eq!(failed(true, true, light), [] as [&str; 0]);
+    for (container, stream) in [(false, true), (true, false), (false, false)] {
+        assert_eq!(failed(container, stream, light), [HDR_METADATA]);
+    }
+    assert_eq!(failed(true, true, Light::default()), [HDR_METADATA], "light that the source did not tell of");
+}
+
+#[test]
+fn a_matrix_or_hidden_pixels_that_were_not_planned_are_seen() {
+    let hidden = failed_after(|m| {
+        m.output.streams[0].side_data =
+            vec![side_data("Frame Cropping", &[("crop_right", "1"), ("crop_left", "0"), ("crop_bottom", "0")])];
+    });
+    assert_eq!(hidden, [PICTURE_SIZE]);
+    let matrix = "\n0: 0 65536 0\n1: -65536 0 0\n2: 0 0 1073741824\n";
+    let turned = failed_after(|m| {
+        m.output.streams[0].side_data = vec![side_data("Display Matrix", &[("displaymatrix", matrix)])]
+    });
+    assert_eq!(turned, [ROTATION]);
 }
 
 #[test]
@@ -376,8 +434,13 @@ fn a_rehearsal_passes_and_fails_by_its_streams_and_is_one_row() {
         change(&mut m);
         let source =
             Source { probe: &m.source, streams: &m.streams, frames: &m.source_frames, packets: &m.source_packets };
-        let output =
-            Output { probe: &m.output, frames: &m.output_frames, packets: &m.output_packets, decode_errors: "" };
+        let output = Output {
+            probe: &m.output,
+            frames: &m.output_frames,
+            stream_light: Some(Light::default()),
+            packets: &m.output_packets,
+            decode_errors: "",
+        };
         judge_rehearsal(&source, &output, 20)
     };
     assert!(rehearsed(|_| {}).passed);
@@ -397,7 +460,7 @@ fn languages_are_equal_in_every_spelling() {
 #[test]
 fn a_missing_value_is_not_an_equal_one() {
     let failed = failed_after(|m| m.output.streams.clear());
-    for check in [VIDEO_STREAM, PIXEL_FORMAT, PICTURE_SIZE, PIXEL_ASPECT, COLOUR, TRACK_COUNT, ATTACHMENTS] {
+    for check in [VIDEO_STREAM, PIXEL_FORMAT, PICTURE_SIZE, PIXEL_ASPECT, COLOUR, ROTATION, HDR_METADATA, TRACK_COUNT] {
         assert!(failed.contains(&check.to_owned()), "{check}");
     }
 }

@@ -258,7 +258,8 @@ impl<'a> Tracks<'a> {
 fn is_own_tag(key: &str, container: Container) -> bool {
     const OTHER_CHECKS: &[&str] = &["language", "name", "title"];
     const WRITER: &[&str] = &["encoder", "duration"];
-    const WRITER_OF_MP4: &[&str] = &["creation_time", "vendor_id"];
+    // FFmpeg shows the time code of a data track as a tag of the video too; whether that track may go is decided by its own gate.
+    const WRITER_OF_MP4: &[&str] = &["creation_time", "vendor_id", "timecode"];
     OTHER_CHECKS.contains(&key)
         || WRITER.iter().any(|own| key == *own || key.strip_prefix(own).is_some_and(|rest| rest.starts_with('-')))
         || (container == Container::Mp4 && WRITER_OF_MP4.contains(&key))

@@ -75,8 +75,8 @@ pub(crate) fn pod_size(
                 Some(workers) => workers,
             });
             // 1 GB a megapixel and worker.
-            let encoders = workers * pixels.unwrap_or(UNKNOWN_PICTURE) * 1_000 / (1 << 20);
-            (BASE_MIB + encoders).max(LEAST_MIB).min(cap.max(64))
+            let encoders = workers.saturating_mul(pixels.unwrap_or(UNKNOWN_PICTURE)).saturating_mul(1_000) / (1 << 20);
+            encoders.saturating_add(BASE_MIB).max(LEAST_MIB).min(cap.max(64))
         }
         Some(text) => parse_bytes(text)
             .map_err(|_| SizeError::Unreadable { field: "memory", text: text.to_owned(), form: "a size such as 8Gi" })?

@@ -33,7 +33,7 @@ class Context(Library):
 
 
 def setup():
-    library = Context("interrupted", {"scan": {"minSize": "10Mi", "intervalSeconds": 3}})
+    library = Context("interrupted", {"scan": {"minSize": "10Mi", "intervalSeconds": 3}, "encode": {"overrides": {"preset": 7}}})
     library.fill()
     library.apply()
     kube.wait_for("the undisturbed encode", lambda: library.phase(FILM) == "Succeeded", timeout=400)

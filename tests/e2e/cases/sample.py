@@ -7,13 +7,13 @@ from library import Library
 def the_demo_ends_with_every_expected_outcome_and_its_proof():
     text = kube.run(kube.ROOT / "tests/demo/run", timeout=1200, merged=True)
     print("\n".join(f"     {line}" for line in text.splitlines()[-22:]))
-    assert "proved: 3 replaced files" in text, text[-2000:]
+    assert "proved: 4 replaced files" in text, text[-2000:]
 
 
 def what_was_decided_stands_in_resources_and_events():
     jobs = kube.get("ej", namespace="demo")
     done = [job for job in jobs if job["status"]["phase"] == "Succeeded"]
-    assert len(done) == 3, [job["status"]["phase"] for job in jobs]
+    assert len(done) == 4, [job["status"]["phase"] for job in jobs]
     for job in done:
         status = job["status"]
         conditions = {c["type"]: c for c in status["conditions"]}
@@ -39,7 +39,7 @@ def a_rejected_file_has_its_marker_and_the_reason_beside_it():
 
 def metrics_count_the_outcomes():
     text = kube.kubectl("get", "--raw", f"/api/v1/namespaces/{kube.OPERATOR_NAMESPACE}/services/{kube.RELEASE}:metrics/proxy/metrics")
-    assert 'av1_encode_jobs{library="demo",namespace="demo",phase="Succeeded"} 3' in text, text[:3000]
+    assert 'av1_encode_jobs{library="demo",namespace="demo",phase="Succeeded"} 4' in text, text[:3000]
     assert 'av1_encode_job_outcomes_total{library="demo",namespace="demo",reason="Encoded"}' in text, text[:3000]
     assert "av1_encode_job_progress_ratio{" not in text, "series of finished jobs are still there"
 
@@ -52,7 +52,7 @@ def nothing_is_encoded_again_by_a_new_library_object():
     demo.apply()
     kube.wait_for("the library to be finished", demo.is_finished, timeout=180)
     assert not demo.jobs(), [job["spec"]["source"]["path"] for job in demo.jobs()]
-    assert demo.status()["files"]["done"] == 3, demo.status()["files"]
+    assert demo.status()["files"]["done"] == 4, demo.status()["files"]
 
 
 TESTS = [the_demo_ends_with_every_expected_outcome_and_its_proof, what_was_decided_stands_in_resources_and_events,

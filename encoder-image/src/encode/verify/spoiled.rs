@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use av1_crds::settings::{ContainerChange, SettingsSections};
+use av1_media::ivf::{FILE_HEADER, FRAME_HEADER, FrameHeader};
+use av1_media::joined::{self, FrameHead, Header, durations, nanoseconds};
+use av1_media::light::{Content, Mastering, in_av1};
 use av1_media::rational::Rational;
+use av1_media::rotation::Rotation;
 use av1_media::streams::{Carry, plan_streams};
 use av1_media::verify as names;
 use serde_json::json;
@@ -30,6 +34,35 @@ fn ffmpeg(folder: &Path, arguments: &str) {
     let command =
         Command::new("ffmpeg").args(["-nostdin", "-v", "error", "-y"]).args(arguments.split_whitespace().map(place));
     capture(&command, &LIMITS).unwrap();
+}
+
+/// The light that every video is encoded with.
+fn light() -> Light {
+    let mastering = Mastering {
+        red: [0.68, 0.32],
+        green: [0.265, 0.69],
+        blue: [0.15, 0.06],
+        white: [0.3127, 0.329],
+        brightest: 1_000.0,
+        darkest: 0.005,
+    };
+    Light { mastering: Some(mastering), content: Some(Content { most: 1_000, average: 400 }) }
+}
+
+/// The frames of an IVF file as the join writes them.
+fn wrap(ivf: &[u8], times: &FrameTimes, header: &Header) -> Vec<u8> {
+    let mut file = joined::header(header);
+    let mut rest = &ivf[FILE_HEADER..];
+    let times = nanoseconds(times).unwrap();
+    for (frame, (time, duration)) in times.iter().zip(durations(&times)).enumerate() {
+        let Some((head, behind)) = rest.split_first_chunk::<FRAME_HEADER>() else { break };
+        let size = FrameHeader::parse(*head).size;
+        let (data, behind) = behind.split_at(size as usize);
+        file.extend(FrameHead { time: *time, duration, size, is_key: frame == 0 }.bytes());
+        file.extend(data);
+        rest = behind;
+    }
+    file
 }
 
 /// A source with its encoded video and a whole output.
@@ -68,27 +101,48 @@ impl Film {
             pix_fmt: "yuv420p10le".to_owned(),
             width: 320,
             height: 180,
+            hidden_right: 0,
+            hidden_bottom: 0,
             sample_aspect_ratio: None,
+            rotation: Rotation::default(),
+            light: light(),
             color_range: Some("tv".to_owned()),
             color_primaries: Some("bt709".to_owned()),
             color_transfer: Some("bt709".to_owned()),
             color_space: Some("bt709".to_owned()),
             chroma_location: Some("left".to_owned()),
             frame_rate: Rational { num: 24_000, den: 1_001 },
+            is_variable: false,
         };
         let film = Self { folder, source, good, probe, streams, frames, video, settings };
         encode(&film.folder, name, "video.ivf", "null", "");
-        film.mux("video.ivf", &film.good);
+        film.mux("video.ivf", &film.header(), &film.good);
         film
     }
 
-    fn mux(&self, video: &str, output: &Path) {
+    /// What the header of the joined video says.
+    fn header(&self) -> Header {
+        Header {
+            width: self.video.width,
+            height: self.video.height,
+            hidden_right: 0,
+            hidden_bottom: 0,
+            sample_aspect_ratio: None,
+            rotation: self.video.rotation,
+            light: self.video.light,
+        }
+    }
+
+    /// Muxes the encoded `video` as the join hands it over, with this header.
+    fn mux(&self, video: &str, header: &Header, output: &Path) {
+        let wrapped = self.folder.join(format!("{video}.mkv"));
+        std::fs::write(&wrapped, wrap(&std::fs::read(self.folder.join(video)).unwrap(), &self.frames, header)).unwrap();
         let input = MuxInput {
             source: &self.source,
             probe: &self.probe,
             streams: &self.streams,
-            video: &self.folder.join(video),
-            frame_rate: self.video.frame_rate,
+            video: &wrapped,
+            frame_rate: Some(self.video.frame_rate),
             limit: None,
             encoder_settings: "SVT-AV1 --preset 12 --crf 50",
             output,
@@ -96,7 +150,9 @@ impl Film {
         mux(&input).unwrap();
     }
 
-    fn verify(&self, output: &Path) -> Vec<Check> {
+    /// Verifies an output whose video was `video`.
+    fn verify(&self, output: &Path, video: &str) -> Vec<Check> {
+        let encoded = std::fs::read(self.folder.join(video)).unwrap();
         let input = VerifyInput {
             source: &self.source,
             source_probe: &self.probe,
@@ -105,12 +161,13 @@ impl Film {
             output,
             settings: &self.settings,
             video: &self.video,
+            stream_light: Some(in_av1(&encoded[FILE_HEADER + FRAME_HEADER..])),
         };
         verify(&input).unwrap()
     }
 
     fn assert_whole(&self) {
-        let checks = self.verify(&self.good);
+        let checks = self.verify(&self.good, "video.ivf");
         let failed: Vec<_> = checks.iter().filter(|check| !check.passed).collect();
         assert!(failed.is_empty(), "{failed:#?}");
         let rows: Vec<_> = checks.iter().map(|check| check.name.as_str()).collect();
@@ -124,6 +181,8 @@ enum Spoil {
     Copy(&'static str),
     /// The video is encoded through this filter and with these arguments, then muxed as ever.
     Encode(&'static str, &'static str),
+    /// The header of the joined video says something else.
+    Header(fn(&mut Header)),
     /// The bytes of the whole output are changed.
     Bytes(fn(&Film, &mut [u8])),
 }
@@ -149,6 +208,7 @@ fn converted() -> &'static Film {
 fn spoil(film: &Film, name: &str, spoil: &Spoil, expected: &[&str]) {
     let output = film.folder.join(format!("{name}.mkv"));
     let good = film.good.file_name().unwrap().to_str().unwrap();
+    let mut video = "video.ivf".to_owned();
     match spoil {
         Spoil::Copy(arguments) => {
             let arguments = arguments.replace("ALL", "-map 0:v -map 0:a -map 0:s -map 0:t? -disposition:s:0 forced");
@@ -158,14 +218,14 @@ fn spoil(film: &Film, name: &str, spoil: &Spoil, expected: &[&str]) {
             );
         }
         Spoil::Encode(filter, arguments) => {
-            encode(
-                &film.folder,
-                film.source.file_name().unwrap().to_str().unwrap(),
-                &format!("{name}.ivf"),
-                filter,
-                arguments,
-            );
-            film.mux(&format!("{name}.ivf"), &output);
+            video = format!("{name}.ivf");
+            encode(&film.folder, film.source.file_name().unwrap().to_str().unwrap(), &video, filter, arguments);
+            film.mux(&video, &film.header(), &output);
+        }
+        Spoil::Header(change) => {
+            let mut header = film.header();
+            change(&mut header);
+            film.mux(&video, &header, &output);
         }
         Spoil::Bytes(change) => {
             let mut bytes = std::fs::read(&film.good).unwrap();
@@ -173,7 +233,7 @@ fn spoil(film: &Film, name: &str, spoil: &Spoil, expected: &[&str]) {
             std::fs::write(&output, bytes).unwrap();
         }
     }
-    let checks = film.verify(&output);
+    let checks = film.verify(&output, &video);
     let failed: BTreeSet<&str> = checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
     let expected: BTreeSet<&str> = expected.iter().copied().collect();
     assert_eq!(failed, expected, "{:#?}", checks.iter().filter(|check| !check.passed).collect::<Vec<_>>());
@@ -217,6 +277,10 @@ spoils! {
     media_a_flipped_byte_of_converted_sound_is_caught: converted, Spoil::Bytes(flip_a_converted_sample) => [TRACK_DATA];
     media_a_changed_word_of_converted_subtitles_is_caught: converted, Spoil::Bytes(|_, bytes| replace(bytes, b"World", b"Wurld")) => [TRACK_DATA];
     media_a_converted_subtitle_at_the_wrong_time_is_caught: converted, Spoil::Copy("ALL -disposition:s:0 default -bsf:s:0 setts=ts=TS+if(eq(N\\,1)\\,50\\,0)") => [TRACK_TIMES];
+    media_hidden_columns_are_caught: film, Spoil::Header(|header| header.hidden_right = 2) => [PICTURE_SIZE];
+    media_a_turned_picture_is_caught: film, Spoil::Header(|header| header.rotation.quarters = 1) => [ROTATION];
+    media_a_mastering_display_that_the_container_lost_is_caught: film, Spoil::Header(|header| header.light.mastering = None) => [HDR_METADATA];
+    media_light_that_the_stream_lost_is_caught: film, Spoil::Encode("null", "-svtav1-params lp=1") => [HDR_METADATA];
 }
 
 #[test]

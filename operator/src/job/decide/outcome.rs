@@ -27,6 +27,9 @@ impl Draft<'_> {
                 if report.media.is_some() {
                     self.out.status.media.clone_from(&report.media);
                 }
+                if report.classification.is_some() {
+                    self.out.status.classification.clone_from(&report.classification);
+                }
                 if report.plan.is_some() {
                     self.out.status.plan.clone_from(&report.plan);
                 }

@@ -24,6 +24,9 @@ impl Draft<'_> {
         if page.media.is_some() && self.out.status.media.is_none() {
             self.out.status.media.clone_from(&page.media);
         }
+        if page.classification.is_some() && self.out.status.classification.is_none() {
+            self.out.status.classification.clone_from(&page.classification);
+        }
         if page.plan.is_some() && self.out.status.plan != page.plan {
             self.out.status.plan.clone_from(&page.plan);
         }
@@ -66,7 +69,8 @@ fn due(old: Option<&Progress>, page: &EncodeProgress, now: Timestamp) -> bool {
 
 fn percent(page: &EncodeProgress) -> String {
     // Rounded down: 100% is said when the last frame is done, not before.
-    format!("{}%", (page.frames * 100).checked_div(page.total_frames).unwrap_or(0).min(100))
+    let hundredfold = u128::from(page.frames) * 100;
+    format!("{}%", hundredfold.checked_div(u128::from(page.total_frames)).unwrap_or(0).min(100))
 }
 
 fn progress(page: &EncodeProgress, now: Timestamp) -> Progress {
@@ -109,5 +113,18 @@ mod tests {
         }
         let muxing = EncodeProgress { stage: Stage::Muxing, ..page(100) };
         assert!(due(Some(&written), &muxing, at(1)));
+    }
+
+    #[test]
+    fn fuzz_any_progress_page_is_taken_over() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let most =
+            r#"{"frames":18446744073709551615,"totalFrames":18446744073709551615,"etaSeconds":18446744073709551615}"#;
+        av1_fuzz::Fuzz::new("progress-page").sample(av1_fuzz::samples::PROGRESS).large(most).run(|bytes| {
+            if let Ok(page) = serde_json::from_slice::<EncodeProgress>(bytes) {
+                let written = progress(&page, now);
+                assert!(!due(Some(&written), &page, now));
+            }
+        });
     }
 }

@@ -106,6 +106,7 @@ fn report() -> ReportView {
     ReportView::Got(Box::new(av1_crds::wire::EncodeReport {
         result,
         media: None,
+        classification: None,
         plan: Some(EncodePlan { crf: 23, ..EncodePlan::default() }),
         checks: vec![check("FrameCount", true), check("StreamHash", true), check("StreamHash", true)],
         quality: None,

@@ -173,7 +173,8 @@ impl Draft<'_> {
                 }),
         };
         let events = match settings {
-            Ok(settings) => {
+            Ok(mut settings) => {
+                settings.force(&job.spec.force);
                 status.settings = Some(settings);
                 status.run += 1;
                 status.desired = job.spec.desired;

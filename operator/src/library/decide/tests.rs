@@ -325,3 +325,16 @@ fn a_setting_that_cannot_be_read_stops_everything_before_any_pod() {
     assert_eq!(ready(&decision).1, "InvalidSettings");
     assert_eq!(decision.status.storage, None::<StorageStatus>);
 }
+
+#[test]
+fn a_job_starts_with_leave_for_what_its_user_forces() {
+    let mut o = prepared();
+    o.summary = SummaryView::Got(Box::new(summary()));
+    let job = json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob", "metadata": {"name": "j", "uid": "j"},
+        "spec": {"libraryRef": {"name": "films"}, "source": {"path": "a"}, "force": ["TooSmall", "DataStreams"], "retry": 1}});
+    o.jobs = vec![serde_json::from_value(job).unwrap()];
+    let changes = decide(&o, &options()).desired.changes;
+    let status = &changes[0].status;
+    assert_eq!((status.phase, status.again, status.retry), (Phase::Encoding, true, 1));
+    assert_eq!(status.settings.as_ref().unwrap().allow, ["DataStreams"]);
+}

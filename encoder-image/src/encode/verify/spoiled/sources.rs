@@ -8,13 +8,16 @@ use av1_media::command::Command;
 
 const COLOUR: &str = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709:chroma_location=left";
 
+const LIGHT: &str =
+    "mastering-display=G(0.265,0.69)B(0.15,0.06)R(0.68,0.32)WP(0.3127,0.329)L(1000,0.005):content-light=1000,400";
+
 /// Encodes the video of `source` through `filter` as AV1 with the source's own time stamps; `arguments` may override.
 pub(super) fn encode(folder: &Path, source: &str, video: &str, filter: &str, arguments: &str) {
     ffmpeg(
         folder,
         &format!(
             "-copyts -i @/{source} -map 0:V:0 -fps_mode passthrough -enc_time_base demux -vf format=yuv420p10le,{COLOUR},{filter} \
-             -c:v libsvtav1 -preset 12 -crf 50 -g 48 -svtav1-params lp=1 {arguments} -f ivf @/{video}"
+             -c:v libsvtav1 -preset 12 -crf 50 -g 48 -svtav1-params {LIGHT}:lp=1 {arguments} -f ivf @/{video}"
         ),
     );
 }
