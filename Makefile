@@ -51,6 +51,17 @@ test: ## the gate: checks, unit tests, faults, real media, end to end on the clu
 test-faults: packages ## every fault at every step on ext4, xfs, btrfs, mergerfs, bindfs and exFAT; ARGS=NAME for one
 	@tests/faults/file-systems $(ARGS)
 
+test-media: ## a hundred small films of every kind through the real agent; CASES='hdr odd' for some
+	@$(MAKE) binaries
+	@tests/media/matrix/run $(CASES)
+
+test-hostile: ## a hostile library through the real agent
+	@$(MAKE) binaries
+	@tests/media/hostile/run
+
+fuzz: packages ## every parser of foreign text against damaged and random input; CASES=20000 inputs each
+	@tests/fuzz/run $(CASES)
+
 bench: ## the ratios of docs/benchmarks.md; ARGS=--json for a list of objects
 	@$(MAKE) images >&2
 	@tests/bench/run $(ARGS)
@@ -59,4 +70,4 @@ $(CARGO_DENY): | packages
 	@echo "cargo-deny $(CARGO_DENY_VERSION): compiling into $(CACHE)/tools (once)"
 	@CARGO_TARGET_DIR=$(CACHE)/tools/target cargo install --quiet --debug --locked --root $(CACHE)/tools cargo-deny@$(CARGO_DENY_VERSION)
 
-.PHONY: help demo demo-down cluster-up cluster-down packages binaries images generate check test test-faults bench
+.PHONY: help demo demo-down cluster-up cluster-down packages binaries images generate check test test-faults test-media test-hostile fuzz bench
