@@ -50,7 +50,7 @@ reasons! {
     ALREADY_AV1 = "AlreadyAv1", Final;
     /// The container cannot hold AV1, or is one that is not handled yet.
     CONTAINER_CHANGE = "ContainerChange", Final;
-    /// A stream that is not known to be carried unchanged.
+    /// A stream that is not known to be carried unchanged, or a video that the engine or metric asked for can't be used with.
     UNSUPPORTED_STREAM = "UnsupportedStream", Final;
     /// Dolby Vision, whose metadata would be lost; without an HDR10 picture beneath it no leave helps.
     DOLBY_VISION = "DolbyVision", Final;

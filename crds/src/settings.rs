@@ -128,7 +128,7 @@ pub struct EncodeSection {
     /// Which encoder does it; Auto takes the first of SvtAv1, Aom and Rav1e that the image has. Default: Auto.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoder: Option<EncoderChoice>,
-    /// What drives the encoder. Av1an encodes scenes apart and goes on from finished ones; FFmpeg starts again. Auto takes FFmpeg only for a picture that changes its size. Default: Auto.
+    /// What drives the encoder. Av1an encodes scenes apart and goes on from finished ones; FFmpeg starts again. Auto takes FFmpeg only for a picture that changes its size, for interlaced video that is made whole, and where the source plugin counts other frames than FFmpeg. Default: Auto.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<EngineChoice>,
     /// Values that override the profile's.

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use av1_crds::reasons;
+use serde::{Deserialize, Serialize};
 
 use crate::bars::{Bars, cropdetect};
 use crate::command::Command;
@@ -28,56 +29,46 @@ pub enum Look {
     Bars(f64),
 }
 
+/// Prints the field order of each frame.
+const FIELD_ORDER: &str = "idet,metadata=mode=print:key=lavfi.idet.multiple.current_frame:file=-";
+
 /// The call that decodes stream `index` of `path` and prints for each frame its number, its time and its field order.
 #[must_use]
 pub fn decode_pass(path: &Path, index: u32, look: Look) -> Command {
     let filters = match look {
-        Look::Plain => "idet,metadata=mode=print:key=lavfi.idet.multiple.current_frame:file=-".to_owned(),
+        Look::Plain => FIELD_ORDER.to_owned(),
         Look::Bars(limit) => format!("idet,{},metadata=mode=print:file=-", cropdetect(limit)),
     };
-    input(Command::new("ffmpeg"), path, None).args(["-map", &format!("0:{index}"), "-vf", &filters]).args([
-        "-fps_mode",
-        "passthrough",
-        "-enc_time_base",
-        "demux",
-        "-f",
-        "null",
-        "-",
-    ])
+    pass((path, index), None, &filters, "null")
 }
 
 /// The call that decodes stream `index` of `path` and prints the time of each frame, for [`DecodePass::recount`].
 #[must_use]
 pub fn recount_pass(path: &Path, index: u32) -> Command {
-    input(Command::new("ffmpeg"), path, None).args(["-map", &format!("0:{index}"), "-vf", "scale=16:16"]).args([
-        "-fps_mode",
-        "passthrough",
-        "-enc_time_base",
-        "demux",
-        "-f",
-        "framecrc",
-        "-",
-    ])
+    pass((path, index), None, "scale=16:16", "framecrc")
 }
 
 /// The call that decodes `seconds` of stream `index` of `path` from `start` on, and prints the field order of each frame.
 #[must_use]
 pub fn sample_pass(path: &Path, index: u32, start: f64, seconds: u32) -> Command {
-    input(Command::new("ffmpeg"), path, Some(start))
-        .args(["-map", &format!("0:{index}"), "-t", &seconds.to_string(), "-vf"])
-        .arg("idet,metadata=mode=print:key=lavfi.idet.multiple.current_frame:file=-")
-        .args(["-fps_mode", "passthrough", "-enc_time_base", "demux", "-f", "null", "-"])
+    pass((path, index), Some((start, seconds)), FIELD_ORDER, "null")
 }
 
-fn input(command: Command, path: &Path, start: Option<f64>) -> Command {
-    let command = command.args(["-nostdin", "-hide_banner", "-v", "error"]);
-    let command = match start {
+/// Decodes all of a stream, or so many seconds from one on, through `filters` into `format`, each frame with its own time.
+fn pass((path, index): (&Path, u32), part: Option<(f64, u32)>, filters: &str, format: &str) -> Command {
+    let mut command = Command::new("ffmpeg").args(["-nostdin", "-hide_banner", "-v", "error"]);
+    command = match part {
         // A seek may land where a decoder complains at first.
-        Some(seconds) => command.arg("-ss").arg(format!("{seconds:.3}")),
+        Some((start, _)) => command.arg("-ss").arg(format!("{start:.3}")),
         None => command.args(["-xerror", "-copyts"]),
     };
     // Rows and columns are those of the picture as it is coded, however it is turned.
-    command.args(["-noautorotate", "-protocol_whitelist", "file,pipe", "-i"]).file(path)
+    command = command.args(["-noautorotate", "-protocol_whitelist", "file,pipe", "-i"]).file(path);
+    command = command.args(["-map", &format!("0:{index}")]);
+    if let Some((_, seconds)) = part {
+        command = command.args(["-t", &seconds.to_string()]);
+    }
+    command.args(["-vf", filters, "-fps_mode", "passthrough", "-enc_time_base", "demux", "-f", format, "-"])
 }
 
 /// Takes in the lines of [`decode_pass`].
@@ -110,7 +101,7 @@ pub struct Told<'a> {
 }
 
 /// What the decode pass found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decoded {
     /// Times of the frames.
     pub times: FrameTimes,

@@ -29,6 +29,22 @@ pub struct Header {
     pub light: Light,
 }
 
+impl Header {
+    /// Of a picture of this size, upright and of square pixels, all of which is shown.
+    #[must_use]
+    pub fn plain(width: u32, height: u32) -> Self {
+        Self {
+            width,
+            height,
+            hidden_right: 0,
+            hidden_bottom: 0,
+            sample_aspect_ratio: None,
+            rotation: Rotation::default(),
+            light: Light::default(),
+        }
+    }
+}
+
 /// The bytes before the first frame.
 #[must_use]
 pub fn header(header: &Header) -> Vec<u8> {
@@ -108,18 +124,7 @@ fn colour(light: &Light) -> Option<Vec<u8>> {
         parts.extend([uint(&[0x55, 0xBC], content.most.into()), uint(&[0x55, 0xBD], content.average.into())]);
     }
     if let Some(m) = &light.mastering {
-        let values = [
-            m.red[0],
-            m.red[1],
-            m.green[0],
-            m.green[1],
-            m.blue[0],
-            m.blue[1],
-            m.white[0],
-            m.white[1],
-            m.brightest,
-            m.darkest,
-        ];
+        let values = m.points().chain([m.brightest, m.darkest]);
         let floats: Vec<Vec<u8>> = (0xD1..).zip(values).map(|(id, value)| float(&[0x55, id], value)).collect();
         parts.push(master(&[0x55, 0xD0], &floats));
     }
@@ -206,15 +211,7 @@ mod tests {
     use crate::light::Content;
 
     fn plain() -> Header {
-        Header {
-            width: 720,
-            height: 576,
-            hidden_right: 0,
-            hidden_bottom: 0,
-            sample_aspect_ratio: None,
-            rotation: Rotation::default(),
-            light: Light::default(),
-        }
+        Header::plain(720, 576)
     }
 
     /// Ids and contents of the elements in `bytes`; sizes are all in the eight-byte form.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::encoders::words::Params;
 use crate::obu;
 use crate::probe::{SideData, Stream};
 
@@ -35,6 +36,13 @@ pub struct Mastering {
     pub brightest: f64,
     /// The darkest.
     pub darkest: f64,
+}
+
+impl Mastering {
+    /// The chromaticities, x before y: red, green, blue, white, as Matroska and AV1 order them.
+    pub(crate) fn points(&self) -> impl Iterator<Item = f64> {
+        [self.red, self.green, self.blue, self.white].into_iter().flatten()
+    }
 }
 
 /// Light levels of the content in cd/m².
@@ -92,26 +100,15 @@ impl Light {
 
     /// Parameters of SVT-AV1 that write it into the stream.
     #[must_use]
-    pub fn params(&self) -> Vec<String> {
-        let mut params = Vec::new();
-        if let Some(m) = &self.mastering {
+    pub fn params(&self) -> Params {
+        let mastering = self.mastering.map(|m| {
             let point = |[x, y]: [f64; 2]| format!("({x:.5},{y:.5})");
-            params.push("--mastering-display".to_owned());
-            params.push(format!(
-                "G{}B{}R{}WP{}L({:.4},{:.4})",
-                point(m.green),
-                point(m.blue),
-                point(m.red),
-                point(m.white),
-                m.brightest,
-                m.darkest
-            ));
-        }
-        if let Some(content) = &self.content {
-            params.push("--content-light".to_owned());
-            params.push(format!("{},{}", content.most, content.average));
-        }
-        params
+            let [red, green, blue, white] = [m.red, m.green, m.blue, m.white].map(point);
+            let display = format!("G{green}B{blue}R{red}WP{white}L({:.4},{:.4})", m.brightest, m.darkest);
+            ("mastering-display".to_owned(), display)
+        });
+        let content = self.content.map(|c| ("content-light".to_owned(), format!("{},{}", c.most, c.average)));
+        mastering.into_iter().chain(content).collect()
     }
 
     /// Whether both say the same, but for what the formats round.
@@ -251,8 +248,7 @@ fn metadata_obu(kind: u8, body: &[u8]) -> Vec<u8> {
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn mastering_bytes(m: &Mastering) -> Vec<u8> {
-    let points = [m.red, m.green, m.blue, m.white].into_iter().flatten();
-    let points = points.flat_map(|value| ((value * 65_536.0).round() as u16).to_be_bytes());
+    let points = m.points().flat_map(|value| ((value * 65_536.0).round() as u16).to_be_bytes());
     let luminances = [m.brightest * 256.0, m.darkest * 16_384.0];
     points.chain(luminances.into_iter().flat_map(|value| (value.round() as u32).to_be_bytes())).collect()
 }
@@ -333,7 +329,9 @@ mod tests {
             stream(vec![display(), levels("1000", "400")], vec![]),
             stream(vec![], vec![display(), levels("1000", "400")]),
         ] {
-            assert_eq!(Light::of(&stream).unwrap().params().join(" "), expected);
+            let params = Light::of(&stream).unwrap().params();
+            let words: Vec<String> = params.iter().map(|(key, value)| format!("--{key} {value}")).collect();
+            assert_eq!(words.join(" "), expected);
         }
         assert!(Light::of(&Stream::default()).unwrap().is_empty());
     }

@@ -5,8 +5,10 @@
 
 use av1_crds::reasons;
 use av1_crds::settings::Settings;
+use serde::{Deserialize, Serialize};
 
 use crate::fields::Parity;
+use crate::frames::Decoded;
 use crate::joined::Header;
 use crate::light::Light;
 use crate::plan::{PIX_FMT, unknown_colour};
@@ -33,7 +35,7 @@ const DOLBY_TAGS: &[&str] = &["dvh1", "dvhe", "dvav", "dva1", "dav1"];
 const HDR10_BASE: &[&str] = &["1", "6"];
 
 /// The part of the source's picture that is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Area {
     /// First column, even.
     pub left: u32,
@@ -73,6 +75,8 @@ pub struct Picture {
     pub light: Light,
     /// Of an interlaced source, the field that comes first; its frames are made whole.
     pub interlaced: Option<Parity>,
+    /// Whether frames of the source have several sizes; all get that of the source first.
+    pub changes_size: bool,
     /// What is done to it, each in words.
     pub filters: Vec<String>,
     /// What is lost, each in words.
@@ -269,6 +273,7 @@ pub fn plan_picture(video: &Stream, settings: &Settings, seen: Option<Area>) -> 
         rotation: Rotation::of(video).map_err(|e| refusal(e.to_string()))?,
         light: Light::of(video).map_err(|e| refusal(e.to_string()))?,
         interlaced: None,
+        changes_size: false,
         filters: Vec::new(),
         dropped: losses.into_iter().map(|loss| loss.what).collect(),
         conversion,
@@ -279,6 +284,23 @@ pub fn plan_picture(video: &Stream, settings: &Settings, seen: Option<Area>) -> 
 }
 
 impl Picture {
+    /// Takes over what the decode pass found of the frames.
+    #[must_use]
+    pub fn of_frames(mut self, decoded: &Decoded) -> Self {
+        (self.interlaced, self.changes_size) = (decoded.interlaced, decoded.changes_size);
+        if self.interlaced.is_some() {
+            self.filters.insert(0, "interlaced frames are made whole (bwdif)".to_owned());
+        }
+        if self.changes_size {
+            let (width, height) = self.source;
+            self.filters.insert(0, format!("frames of other sizes are scaled to {width}x{height}"));
+        }
+        if decoded.made_up > 0 {
+            self.filters.push(format!("the times of {} frames were made up from those around them", decoded.made_up));
+        }
+        self
+    }
+
     fn is_cropped(&self) -> bool {
         (self.area.width, self.area.height) != self.source
     }
@@ -353,12 +375,11 @@ impl Picture {
         lines
     }
 
-    /// The same as FFmpeg's filters; empty where nothing but the format changes. Where frames have several sizes, all get that of
-    /// the source first.
+    /// The same as FFmpeg's filters; empty where nothing but the format changes.
     #[must_use]
-    pub fn ffmpeg_filters(&self, changes_size: bool) -> String {
+    pub fn ffmpeg_filters(&self) -> String {
         let mut filters: Vec<String> = self.interlaced.map(Parity::bwdif).into_iter().collect();
-        if changes_size {
+        if self.changes_size {
             filters.push(format!("scale={}:{}:flags=lanczos", self.source.0, self.source.1));
         }
         let Area { left, top, width, height } = self.area;
@@ -400,16 +421,9 @@ impl Picture {
         let known = |text: &Option<String>| {
             text.clone().filter(|text| !matches!(text.as_str(), "unknown" | "unspecified" | "reserved"))
         };
-        let header = self.header();
         ExpectedVideo {
             pix_fmt: PIX_FMT.to_owned(),
-            width: self.coded.0,
-            height: self.coded.1,
-            hidden_right: header.hidden_right,
-            hidden_bottom: header.hidden_bottom,
-            sample_aspect_ratio: self.sample_aspect_ratio,
-            rotation: self.rotation,
-            light: self.light,
+            header: self.header(),
             color_range: known(&video.color_range),
             color_primaries: known(&video.color_primaries),
             color_transfer: known(&video.color_transfer),

@@ -139,7 +139,7 @@ fn level_of_parallelism(threads: u32) -> u32 {
 }
 
 /// Parameters that carry the source's colour description; what the source does not say is not said.
-fn colour_params(video: &Stream) -> Vec<String> {
+fn colour_params(video: &Stream) -> Params {
     let number = |table: &[(&str, u32)], name: &Option<String>| {
         let name = name.as_deref()?;
         table.iter().find(|(known, _)| *known == name).map(|(_, number)| number.to_string())
@@ -151,13 +151,13 @@ fn colour_params(video: &Stream) -> Vec<String> {
         _ => None,
     };
     let params = [
-        ("--color-primaries", number(PRIMARIES, &video.color_primaries)),
-        ("--transfer-characteristics", number(TRANSFERS, &video.color_transfer)),
-        ("--matrix-coefficients", number(MATRICES, &video.color_space)),
-        ("--color-range", range),
-        ("--chroma-sample-position", chroma),
+        ("color-primaries", number(PRIMARIES, &video.color_primaries)),
+        ("transfer-characteristics", number(TRANSFERS, &video.color_transfer)),
+        ("matrix-coefficients", number(MATRICES, &video.color_space)),
+        ("color-range", range),
+        ("chroma-sample-position", chroma),
     ];
-    let told = params.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?])).flatten();
+    let told = params.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     // What is told in part stops a file long before.
     told.chain(Light::of(video).unwrap_or_default().params()).collect()
 }

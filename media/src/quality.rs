@@ -27,8 +27,6 @@ pub struct Measured<'a> {
     pub index: u32,
     /// What was done to the source's picture before it was encoded.
     pub picture: &'a Picture,
-    /// Whether frames of the source have several sizes.
-    pub changes_size: bool,
     /// The encode, absolute; its first video is measured.
     pub encode: &'a Path,
     /// Folder for indices.
@@ -52,7 +50,7 @@ pub fn call(metric: Metric, measured: &Measured<'_>) -> Option<Command> {
 impl Measured<'_> {
     /// FFmpeg's filters up to the picture that is encoded, with a comma behind each.
     fn source_filters(&self) -> String {
-        let mut filters = self.picture.ffmpeg_filters(self.changes_size);
+        let mut filters = self.picture.ffmpeg_filters();
         if !filters.is_empty() {
             filters.push(',');
         }
@@ -94,7 +92,7 @@ fn filter(name: &str, measured: &Measured<'_>) -> Command {
 /// source has frames of several sizes or interlaced ones.
 fn ssimulacra2(measured: &Measured<'_>) -> Option<String> {
     let text = |path: &Path| path.to_str().map(hex::encode);
-    if measured.changes_size || measured.picture.interlaced.is_some() {
+    if measured.picture.changes_size || measured.picture.interlaced.is_some() {
         return None;
     }
     let format = measured.picture.plugin_format().map(|format| format!(", format='{format}'")).unwrap_or_default();
@@ -362,7 +360,6 @@ mod tests {
             source: Path::new("/library/a'\".mkv"),
             index: 1,
             picture: &plain,
-            changes_size: false,
             encode: Path::new("/work/out.mkv"),
             work: Path::new("/work"),
             ranges: &[],
@@ -381,7 +378,9 @@ mod tests {
         assert!(
             words(Metric::Ssimulacra2).contains("clip = core.std.CropAbs(clip, width=320, height=140, left=0, top=20)")
         );
-        let changing = Measured { changes_size: true, ..measured };
+        let mut several = plain.clone();
+        several.changes_size = true;
+        let changing = Measured { picture: &several, ..measured };
         assert!(call(Metric::Ssimulacra2, &changing).is_none());
         assert!(call(Metric::Psnr, &changing).unwrap().to_strings().join(" ").contains("[0:1]scale=320:180"));
     }

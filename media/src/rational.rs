@@ -3,8 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A fraction with a positive denominator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rational {
     /// Numerator.
     pub num: i64,
@@ -50,7 +52,7 @@ impl fmt::Display for Rational {
 }
 
 /// Presentation times of a video stream's decoded frames, in ascending order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameTimes {
     /// Seconds that one tick lasts.
     pub time_base: Rational,

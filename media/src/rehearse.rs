@@ -7,10 +7,8 @@ use std::path::Path;
 use crate::command::Command;
 use crate::ivf::{FILE_HEADER, FRAME_HEADER, FrameHeader, is_av1};
 use crate::joined::{self, FrameHead, Header};
-use crate::light::Light;
 use crate::probe::Stream;
 use crate::rational::{FrameTimes, Rational};
-use crate::rotation::Rotation;
 
 /// Seconds of the source that are muxed.
 pub const SECONDS: u32 = 20;
@@ -62,15 +60,7 @@ pub fn stub(ivf: &[u8], times: &FrameTimes) -> Option<Vec<u8>> {
     let size = FrameHeader::parse(*frame).size;
     let data = data.get(..usize::try_from(size).ok()?)?;
     let side = |at: usize| u32::from(u16::from_le_bytes([header[at], header[at + 1]]));
-    let mut stub = joined::header(&Header {
-        width: side(12),
-        height: side(14),
-        hidden_right: 0,
-        hidden_bottom: 0,
-        sample_aspect_ratio: None,
-        rotation: Rotation::default(),
-        light: Light::default(),
-    });
+    let mut stub = joined::header(&Header::plain(side(12), side(14)));
     let times = joined::nanoseconds(times)?;
     let durations = joined::durations(&times);
     for (time, duration) in times.into_iter().zip(durations) {

@@ -8,11 +8,11 @@ mod tracks;
 
 use av1_crds::wire::Check;
 
+use crate::joined::Header;
 use crate::light::Light;
 use crate::packets::StreamPackets;
 use crate::probe::{Probe, Stream};
 use crate::rational::{FrameTimes, Rational};
-use crate::rotation::Rotation;
 use crate::streams::{Reading, StreamPlan};
 
 macro_rules! checks {
@@ -84,20 +84,8 @@ checks! {
 pub struct ExpectedVideo {
     /// Pixel format, such as `yuv420p10le`.
     pub pix_fmt: String,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// Columns at the right that the container hides.
-    pub hidden_right: u32,
-    /// Rows at the bottom that the container hides.
-    pub hidden_bottom: u32,
-    /// Shape of a pixel; none stands for square.
-    pub sample_aspect_ratio: Option<Rational>,
-    /// How it is turned when shown.
-    pub rotation: Rotation,
-    /// Mastering display and light levels.
-    pub light: Light,
+    /// Size, shape, rotation and light, as the joined video's header says them.
+    pub header: Header,
     /// Colour range.
     pub color_range: Option<String>,
     /// Colour primaries.

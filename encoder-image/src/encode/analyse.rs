@@ -10,12 +10,12 @@ use av1_crds::reasons;
 use av1_crds::wire::FileIdentity;
 use av1_media::av1an::{frame_count, parse_frame_count, script};
 use av1_media::bars;
-use av1_media::fields::Parity;
+use av1_media::command::Command;
 use av1_media::frames::{DecodePass, Decoded, Look, Told, decode_pass, recount_pass, sample_pass};
 use av1_media::identity::{Comparison, compare};
-use av1_media::picture::{Area, Picture};
+use av1_media::picture::Picture;
 use av1_media::probe::{Probe, Stream};
-use av1_media::rational::{FrameTimes, Rational};
+use av1_media::rational::Rational;
 use serde::{Deserialize, Serialize};
 
 use super::files::{Files, read_json, replace, replace_json};
@@ -36,26 +36,28 @@ const SAMPLED_FROM_SECONDS: f64 = 120.0;
 /// Codecs that have no interlaced coding.
 const NEVER_INTERLACED: [&str; 4] = ["vp8", "vp9", "vvc", "av1"];
 
+/// What a decode pass is asked for, besides frames and their times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    /// Whether black bars are looked for.
+    pub(crate) with_bars: bool,
+    /// Whether the video may be interlaced.
+    pub(crate) may_be_interlaced: bool,
+    /// Whether times that are missing may be made up.
+    pub(crate) may_make_up: bool,
+}
+
 /// The result of a decode pass, as it is kept. Another format of the file has another version.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     version: u32,
     source: FileIdentity,
     stream: u32,
-    time_base: (i64, i64),
-    rate: (i64, i64),
-    changes_size: bool,
-    interlaced: Option<Parity>,
-    may_be_interlaced: bool,
-    is_variable: bool,
-    made_up: usize,
-    with_bars: bool,
-    may_make_up: bool,
-    seen: Option<[u32; 4]>,
-    pts: Vec<i64>,
+    asked: Asked,
+    decoded: Decoded,
 }
 
-const KEPT_VERSION: u32 = 2;
+const KEPT_VERSION: u32 = 3;
 
 /// The source as the decode pass needs it.
 #[derive(Debug, Clone, Copy)]
@@ -68,18 +70,15 @@ pub(crate) struct Video<'a> {
     pub(crate) probe: &'a Probe,
     /// The main video.
     pub(crate) stream: &'a Stream,
-    /// Whether black bars are looked for.
-    pub(crate) with_bars: bool,
-    /// Whether it may be interlaced.
-    pub(crate) may_be_interlaced: bool,
-    /// Whether times that are missing may be made up.
-    pub(crate) may_make_up: bool,
+    /// What is asked for.
+    pub(crate) asked: Asked,
 }
 
 impl Video<'_> {
-    /// What the decode pass looks for.
-    pub(crate) fn look(&self) -> Look {
-        if self.with_bars { Look::Bars(bars::limit(self.stream)) } else { Look::Plain }
+    /// The decode pass over it.
+    pub(crate) fn decode_pass(&self) -> Command {
+        let look = if self.asked.with_bars { Look::Bars(bars::limit(self.stream)) } else { Look::Plain };
+        decode_pass(self.path, self.stream.index, look)
     }
 
     /// Whether the file and its first pictures say that it is progressive, or its codec knows nothing else.
@@ -104,8 +103,7 @@ pub(crate) fn decode(files: &Files, video: &Video<'_>) -> Result<Decoded, Ended>
     sample(files, video, duration)?;
     let wall = wall(video.identity);
     let mut pass = DecodePass::default();
-    let call = decode_pass(video.path, video.stream.index, video.look());
-    let ran = stream(&call, &Limits { wall, stdout: MOST_LINE }, &mut |line| pass.line(line));
+    let ran = stream(&video.decode_pass(), &Limits { wall, stdout: MOST_LINE }, &mut |line| pass.line(line));
     let errors = match ran {
         Ok(errors) | Err(SuperviseError::Failed { stderr_tail: errors, .. }) if !errors.is_empty() => errors,
         Ok(_) => String::new(),
@@ -125,28 +123,19 @@ pub(crate) fn decode(files: &Files, video: &Video<'_>) -> Result<Decoded, Ended>
         duration,
         errors: &errors,
         says_progressive: video.says_progressive(),
-        may_be_interlaced: video.may_be_interlaced,
-        may_make_up: video.may_make_up,
+        may_be_interlaced: video.asked.may_be_interlaced,
+        may_make_up: video.asked.may_make_up,
     };
     let decoded = pass.finish(&told)?;
     let kept = Kept {
         version: KEPT_VERSION,
         source: video.identity.clone(),
         stream: video.stream.index,
-        time_base: (time_base.num, time_base.den),
-        rate: (decoded.rate.num, decoded.rate.den),
-        changes_size: decoded.changes_size,
-        interlaced: decoded.interlaced,
-        may_be_interlaced: video.may_be_interlaced,
-        is_variable: decoded.is_variable,
-        made_up: decoded.made_up,
-        with_bars: video.with_bars,
-        may_make_up: video.may_make_up,
-        seen: decoded.seen.map(|area| [area.left, area.top, area.width, area.height]),
-        pts: decoded.times.pts.clone(),
+        asked: video.asked,
+        decoded,
     };
     replace_json(&files.frames, &kept).map_err(|e| Ended::io("writing frames.json", &files.work, &e))?;
-    Ok(decoded)
+    Ok(kept.decoded)
 }
 
 /// Looks at samples of a long video that may be interlaced, so that it is not decoded as a whole in vain. A sample that can't
@@ -156,7 +145,7 @@ fn sample(files: &Files, video: &Video<'_>, duration: Option<f64>) -> Result<(),
     let Some(seconds) = duration.filter(|seconds| *seconds >= SAMPLED_FROM_SECONDS) else {
         return Ok(());
     };
-    if video.says_progressive() || video.may_be_interlaced {
+    if video.says_progressive() || video.asked.may_be_interlaced {
         return Ok(());
     }
     let mut pass = DecodePass::default();
@@ -179,22 +168,13 @@ fn wall(identity: &FileIdentity) -> Duration {
 
 fn kept(files: &Files, video: &Video<'_>) -> Option<Decoded> {
     let kept: Kept = read_json(&files.frames)?;
-    let rational = |(num, den)| Rational { num, den };
+    let times = &kept.decoded.times;
     let same = kept.version == KEPT_VERSION
-        && kept.stream == video.stream.index
-        && (kept.with_bars, kept.may_be_interlaced, kept.may_make_up)
-            == (video.with_bars, video.may_be_interlaced, video.may_make_up)
-        && compare(&kept.source, video.identity) != Comparison::Different;
-    let same = same && Some(rational(kept.time_base)) == video.stream.time_base && !kept.pts.is_empty();
-    same.then(|| Decoded {
-        times: FrameTimes { time_base: rational(kept.time_base), pts: kept.pts },
-        rate: rational(kept.rate),
-        changes_size: kept.changes_size,
-        interlaced: kept.interlaced,
-        is_variable: kept.is_variable,
-        made_up: kept.made_up,
-        seen: kept.seen.map(|[left, top, width, height]| Area { left, top, width, height }),
-    })
+        && (kept.stream, kept.asked) == (video.stream.index, video.asked)
+        && compare(&kept.source, video.identity) != Comparison::Different
+        && Some(times.time_base) == video.stream.time_base
+        && !times.pts.is_empty();
+    same.then_some(kept.decoded)
 }
 
 /// What the container says of the video's duration in seconds: of the stream, by its tag, or of the whole file when the video

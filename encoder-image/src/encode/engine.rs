@@ -85,17 +85,16 @@ pub(crate) fn encode(job: &Job<'_>, left: State, patience: Patience, board: &Boa
     let state =
         chunks::repair(job.files, job.frames).map_err(|e| Ended::io("checking the chunks", &job.files.work, &e))?;
     match ended {
-        // Also when it failed: what it joins at its end is not needed, and its own reader of IVF panics at frames of two bytes.
-        Ok(()) | Err(Ended::Failed(_)) if state.is_complete() => Ok(state),
+        Ok(()) if state.is_complete() => Ok(state),
+        // What Av1an joins in the end is not needed, and it fails over some chunks that are whole: they are what counts.
+        Err(Ended::Failed(failure)) if state.is_complete() => {
+            tracing::warn!("every chunk is whole, although: {}", failure.failure.message);
+            Ok(state)
+        }
         Ok(()) => Err(Ended::retry(
             reasons::ENCODE_FAILED,
             format!("{} ended, but {}", job.plan.engine.as_str(), kept(&state)),
         )),
-        // Av1an joins the chunks in the end, to nowhere, and fails over some that are whole: they are what counts.
-        Err(Ended::Failed(failure)) if state.is_complete() && failure.failure.reason == reasons::ENCODE_FAILED => {
-            tracing::warn!("every chunk is whole, although: {}", failure.failure.message);
-            Ok(state)
-        }
         Err(Ended::Failed(mut failure)) => {
             failure.failure.message = format!("{}; {}", failure.failure.message, kept(&state));
             Err(Ended::Failed(failure))

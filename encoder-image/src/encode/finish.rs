@@ -67,11 +67,10 @@ impl Run<'_> {
             });
         }
         let measured = self.quality(source, planned, &output);
-        if matches!(measured, Err(Ended::Verdict { .. })) {
+        if matches!(measured, Err(Ended::Verdict { verdict: EncodeVerdict::Rejected, .. })) {
             remove(&[&output]).map_err(|e| Ended::io("removing the output", &self.files.work, &e))?;
         }
         measured?;
-        source.check_unchanged()?;
         let io = |e| Ended::io("reading the output", &self.files.work, &e);
         let sha256 = hash(&output).map_err(io)?;
         self.output = Some(OutputFile { name, size, sha256, target: source.streams.target(&self.task.path) });

@@ -22,7 +22,7 @@ mod verify;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use av1_crds::encoding::{EngineChoice, Metric};
+use av1_crds::encoding::Metric;
 use av1_crds::figures;
 use av1_crds::reasons::{self, exit};
 use av1_crds::wire::{
@@ -157,8 +157,7 @@ impl<'a> Run<'a> {
         }
         self.versions = versions.tools;
         self.versions.insert("av1-agent".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-        let engine = if settings.engine == EngineChoice::Ffmpeg { Engine::Ffmpeg } else { Engine::Av1an };
-        check_for(settings, self.encoder, engine).map_err(|e| invalid(&e))
+        check_for(settings, self.encoder, Engine::asked(settings.engine)).map_err(|e| invalid(&e))
     }
 
     /// Encodes what is not whole yet, and joins the chunks; returns the light that all of them tell of.

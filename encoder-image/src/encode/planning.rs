@@ -14,7 +14,7 @@ use av1_media::classify::{Traits, classify};
 use av1_media::command::Command;
 use av1_media::encoders::Engine;
 use av1_media::encoders::words::Params;
-use av1_media::frames::{Decoded, decode_pass};
+use av1_media::frames::Decoded;
 use av1_media::picture::{Picture, plan_picture};
 use av1_media::plan::{Plan, Resources, plan};
 use av1_media::profile::bits_per_pixel;
@@ -22,7 +22,7 @@ use av1_media::rational::Rational;
 use av1_media::{av1an, single};
 use serde::{Deserialize, Serialize};
 
-use super::analyse::{self, Video};
+use super::analyse::{self, Asked, Video};
 use super::files::{Files, read_json, remove, replace_json};
 use super::outcome::Ended;
 use super::source::Source;
@@ -73,12 +73,13 @@ impl Run<'_> {
             identity: &source.identity,
             probe: &source.probe,
             stream: &source.video,
-            with_bars: bars::wanted(settings, &source.probe, &source.streams),
-            may_be_interlaced: settings.deinterlace == Deinterlace::Bwdif,
-            may_make_up: guess.kind == SourceKind::WebLike,
+            asked: Asked {
+                with_bars: bars::wanted(settings, &source.probe, &source.streams),
+                may_be_interlaced: settings.deinterlace == Deinterlace::Bwdif,
+                may_make_up: guess.kind == SourceKind::WebLike,
+            },
         };
-        let call = decode_pass(&source.path, source.video.index, video.look());
-        self.commands.insert("decode".to_owned(), call.to_strings());
+        self.commands.insert("decode".to_owned(), video.decode_pass().to_strings());
         let decoded = analyse::decode(&self.files, &video)?;
         let classification = classify(&traits(bits(Some(decoded.rate)), decoded.is_variable));
         self.board.update(|p| {
@@ -87,19 +88,7 @@ impl Run<'_> {
             p.classification = Some(classification);
         });
         let seen = decoded.seen.and_then(|seen| bars::worth(seen, size));
-        let mut picture = plan_picture(&source.video, settings, seen)?;
-        picture.interlaced = decoded.interlaced;
-        if decoded.interlaced.is_some() {
-            picture.filters.insert(0, "interlaced frames are made whole (bwdif)".to_owned());
-        }
-        if decoded.changes_size {
-            picture.filters.insert(0, format!("frames of other sizes are scaled to {}x{}", size.0, size.1));
-        }
-        if decoded.made_up > 0 {
-            picture
-                .filters
-                .push(format!("the times of {} frames were made up from those around them", decoded.made_up));
-        }
+        let mut picture = plan_picture(&source.video, settings, seen)?.of_frames(&decoded);
         let (engine, input) = self.engine(&video, &decoded, &mut picture)?;
         let with = (self.encoder, engine);
         let plan =
@@ -138,7 +127,7 @@ impl Run<'_> {
             picture.filters.push(format!("encoded as a whole by FFmpeg: {why}"));
         }
         let even_times = (decoded.made_up > 0).then(|| single::even_times(decoded.rate));
-        let filters = [Some(picture.ffmpeg_filters(decoded.changes_size)), even_times];
+        let filters = [Some(picture.ffmpeg_filters()), even_times];
         let filters: Vec<String> = filters.into_iter().flatten().filter(|filter| !filter.is_empty()).collect();
         Ok((Engine::Ffmpeg, filters.join(",")))
     }

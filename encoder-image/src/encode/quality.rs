@@ -32,7 +32,11 @@ impl Run<'_> {
         let check = judge(&rule, &summary, planned.plan.grain() > 0);
         self.quality = Some(summary.report(rule.metric));
         self.checks.push(check.clone());
-        if check.passed { Ok(()) } else { Err(too_low(&rule, &check.expected, &check.measured)) }
+        if !check.passed {
+            return Err(too_low(&rule, &check.expected, &check.measured));
+        }
+        // Measuring may take as long as the encode.
+        source.check_unchanged()
     }
 
     /// The scores of the frames of `encode` in the given ranges; of all when there is none.
@@ -45,15 +49,7 @@ impl Run<'_> {
     ) -> Result<Scores, Ended> {
         let Planned { decoded, picture, .. } = planned;
         let work = &self.files.work;
-        let measured = Measured {
-            source: &source.path,
-            index: source.video.index,
-            picture,
-            changes_size: decoded.changes_size,
-            encode,
-            work,
-            ranges,
-        };
+        let measured = Measured { source: &source.path, index: source.video.index, picture, encode, work, ranges };
         let command = call(metric, &measured).ok_or_else(|| {
             let message = format!("this image cannot measure {} of this video: take another metric", metric.as_str());
             Ended::Failed(crate::role::RoleFailure::bad_input(reasons::INVALID_ENCODER_PARAMS, message))

@@ -6,7 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use av1_crds::encoding::EngineChoice;
 use av1_crds::paths;
 use av1_crds::wire::FileState;
 use av1_media::encoders::{Encoder, Engine};
@@ -193,7 +192,7 @@ fn planned(config: &Config, path: &str, probe: &Probe) -> Result<Planned, String
     let (_, resources) = resources::look(workers);
     // Which encoders the image has, and whether the picture changes its size, only the encode itself finds out.
     let encoder = Encoder::asked(settings.encoder).unwrap_or(Encoder::SvtAv1);
-    let engine = if settings.engine == EngineChoice::Ffmpeg { Engine::Ffmpeg } else { Engine::Av1an };
+    let engine = Engine::asked(settings.engine);
     let plan = plan(settings, probe, video, rate, resources, (encoder, engine)).map_err(|e| e.to_string())?;
     let kept = streams.kept.iter().filter_map(|kept| probe.streams.iter().find(|stream| stream.index == kept.index));
     Ok(Planned {

@@ -1,7 +1,7 @@
 //! Whether an encoder can be asked for what the settings say. Judged before any pod starts, and again by the agent, which knows
 //! which encoder the image has.
 
-use av1_crds::encoding::{EngineChoice, Metric, Profile};
+use av1_crds::encoding::{Metric, Profile};
 use av1_crds::profiles;
 use av1_crds::settings::Settings;
 
@@ -119,7 +119,7 @@ pub enum InvalidParam {
 /// # Errors
 /// [`InvalidParam`] with the first value that cannot be.
 pub fn check(settings: &Settings) -> Result<(), InvalidParam> {
-    let engine = if settings.engine == EngineChoice::Ffmpeg { Engine::Ffmpeg } else { Engine::Av1an };
+    let engine = Engine::asked(settings.engine);
     check_for(settings, Encoder::asked(settings.encoder).unwrap_or(Encoder::SvtAv1), engine)
 }
 

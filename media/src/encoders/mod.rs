@@ -7,7 +7,7 @@ pub mod check;
 pub mod params;
 pub mod words;
 
-use av1_crds::encoding::EncoderChoice;
+use av1_crds::encoding::{EncoderChoice, EngineChoice};
 
 /// An AV1 encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +109,15 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// The one that a choice asks for, as far as that can be told before the video is known: `Auto` counts as Av1an.
+    #[must_use]
+    pub fn asked(choice: EngineChoice) -> Self {
+        match choice {
+            EngineChoice::Auto | EngineChoice::Av1an => Self::Av1an,
+            EngineChoice::Ffmpeg => Self::Ffmpeg,
+        }
+    }
+
     /// Its name, as users write it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

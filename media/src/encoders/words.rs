@@ -34,8 +34,8 @@ pub struct Asked<'a> {
     pub table: &'a Table,
     /// Effective settings.
     pub settings: &'a Settings,
-    /// The source's colour and light, in the words of SVT-AV1's command line: `--color-primaries`, `9` and so on.
-    pub signal: &'a [String],
+    /// The source's colour and light, by SVT-AV1's names: `color-primaries`, `9` and so on.
+    pub signal: &'a [(String, String)],
 }
 
 /// The parameters that decide what the bytes are: those of the profile and the settings, key frames at the start of a scene
@@ -74,8 +74,8 @@ pub fn params(asked: &Asked<'_>) -> Params {
     if let Some(frames) = asked.settings.lookahead.or(asked.table.lookahead) {
         set(names.lookahead.key, frames.to_string());
     }
-    for pair in asked.signal.chunks_exact(2) {
-        set(pair[0].trim_start_matches('-'), pair[1].clone());
+    for (key, value) in asked.signal {
+        set(key, value.clone());
     }
     for (key, value) in asked.settings.extra_params.iter().filter_map(|entry| split(entry)) {
         set(key, value.to_owned());
@@ -286,11 +286,14 @@ mod tests {
     fn words_of(encoder: Encoder, json: &str) -> (String, String) {
         let sections: SettingsSections = serde_json::from_str(json).unwrap();
         let settings = Settings::resolve(&sections, &SettingsSections::default()).unwrap();
-        let signal: Vec<String> =
-            "--color-primaries 9 --transfer-characteristics 16 --matrix-coefficients 9 --color-range 0 --chroma-sample-position left"
-                .split(' ')
-                .map(str::to_owned)
-                .collect();
+        let signal = [
+            ("color-primaries", "9"),
+            ("transfer-characteristics", "16"),
+            ("matrix-coefficients", "9"),
+            ("color-range", "0"),
+            ("chroma-sample-position", "left"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
         let quality = crate::profile::quality(&settings, encoder, 1920, 1080, None).unwrap();
         let asked = Asked {
             encoder,

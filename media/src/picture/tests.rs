@@ -52,7 +52,7 @@ fn an_odd_picture_is_made_even_and_what_is_added_is_hidden() {
     assert_eq!((picture.coded, picture.header().hidden_right, picture.header().hidden_bottom), ((322, 180), 1, 0));
     assert_eq!(picture.filters[0], "padded to 322x180, of which the container hides what was added");
     let expected = picture.expected(&odd, Rational { num: 25, den: 1 }, false);
-    assert_eq!((expected.width, expected.hidden_right), (322, 1));
+    assert_eq!((expected.header.width, expected.header.hidden_right), (322, 1));
 }
 
 #[test]

@@ -43,7 +43,10 @@ pub(super) fn picture_size(stream: Option<&Stream>, video: &ExpectedVideo) -> Ch
             format!("{width}x{height}, of which {left}, {top}, {right}, {bottom} are hidden (left, top, right, bottom)")
         }
     };
-    let expected = words(Some((video.width, video.height)), [0, 0, video.hidden_right, video.hidden_bottom]);
+    let expected = words(
+        Some((video.header.width, video.header.height)),
+        [0, 0, video.header.hidden_right, video.header.hidden_bottom],
+    );
     let measured = words(stream.and_then(|s| s.width.zip(s.height)), stream.map_or([0; 4], hidden));
     row(PICTURE_SIZE, measured == expected, &expected, &measured)
 }
@@ -57,7 +60,7 @@ fn hidden(stream: &Stream) -> [u32; 4] {
 
 pub(super) fn pixel_aspect(stream: Option<&Stream>, video: &ExpectedVideo) -> Check {
     const SQUARE: Rational = Rational { num: 1, den: 1 };
-    let expected = video.sample_aspect_ratio.unwrap_or(SQUARE);
+    let expected = video.header.sample_aspect_ratio.unwrap_or(SQUARE);
     let measured = stream.map(|s| s.sample_aspect_ratio.unwrap_or(SQUARE));
     let equal = measured
         .is_some_and(|m| i128::from(m.num) * i128::from(expected.den) == i128::from(expected.num) * i128::from(m.den));
@@ -96,7 +99,7 @@ pub(super) fn rotation(stream: Option<&Stream>, video: &ExpectedVideo) -> Check 
         Some(Ok(rotation)) => rotation.to_string(),
         Some(Err(other)) => other.to_string(),
     };
-    row(ROTATION, measured == Some(Ok(video.rotation)), video.rotation.to_string(), words)
+    row(ROTATION, measured == Some(Ok(video.header.rotation)), video.header.rotation.to_string(), words)
 }
 
 pub(super) fn hdr_metadata(stream: Option<&Stream>, in_stream: Option<&Light>, video: &ExpectedVideo) -> Check {
@@ -110,9 +113,9 @@ pub(super) fn hdr_metadata(stream: Option<&Stream>, in_stream: Option<&Light>, v
         Some(light) => format!("container: {words}; stream: {light}"),
         None => format!("container: {words}; stream: its scenes differ"),
     };
-    let passed = matches!(&container, Some(Ok(light)) if light.is_like(&video.light))
-        && in_stream.is_some_and(|light| light.is_like(&video.light));
-    row(HDR_METADATA, passed, format!("both: {}", video.light), measured)
+    let passed = matches!(&container, Some(Ok(light)) if light.is_like(&video.header.light))
+        && in_stream.is_some_and(|light| light.is_like(&video.header.light));
+    row(HDR_METADATA, passed, format!("both: {}", video.header.light), measured)
 }
 
 pub(super) fn decodes(output: &Output<'_>) -> Check {

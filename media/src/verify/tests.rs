@@ -80,13 +80,7 @@ impl Measured {
     fn failed(&self) -> Vec<String> {
         let video = ExpectedVideo {
             pix_fmt: "yuv420p10le".to_owned(),
-            width: 320,
-            height: 180,
-            hidden_right: 0,
-            hidden_bottom: 0,
-            sample_aspect_ratio: None,
-            rotation: Rotation::default(),
-            light: self.light,
+            header: Header { light: self.light, ..Header::plain(320, 180) },
             color_range: None,
             color_primaries: None,
             color_transfer: None,

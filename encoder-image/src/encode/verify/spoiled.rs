@@ -10,7 +10,6 @@ use av1_media::ivf::{FILE_HEADER, FRAME_HEADER, FrameHeader};
 use av1_media::joined::{self, FrameHead, Header, durations, nanoseconds};
 use av1_media::light::{Content, Mastering, in_av1};
 use av1_media::rational::Rational;
-use av1_media::rotation::Rotation;
 use av1_media::streams::{Carry, plan_streams};
 use av1_media::verify as names;
 use serde_json::json;
@@ -99,13 +98,7 @@ impl Film {
         let good = folder.join(format!("good-{}", streams.target(name).as_deref().unwrap_or(name)));
         let video = ExpectedVideo {
             pix_fmt: "yuv420p10le".to_owned(),
-            width: 320,
-            height: 180,
-            hidden_right: 0,
-            hidden_bottom: 0,
-            sample_aspect_ratio: None,
-            rotation: Rotation::default(),
-            light: light(),
+            header: Header { light: light(), ..Header::plain(320, 180) },
             color_range: Some("tv".to_owned()),
             color_primaries: Some("bt709".to_owned()),
             color_transfer: Some("bt709".to_owned()),
@@ -116,21 +109,8 @@ impl Film {
         };
         let film = Self { folder, source, good, probe, streams, frames, video, settings };
         encode(&film.folder, name, "video.ivf", "null", "");
-        film.mux("video.ivf", &film.header(), &film.good);
+        film.mux("video.ivf", &film.video.header, &film.good);
         film
-    }
-
-    /// What the header of the joined video says.
-    fn header(&self) -> Header {
-        Header {
-            width: self.video.width,
-            height: self.video.height,
-            hidden_right: 0,
-            hidden_bottom: 0,
-            sample_aspect_ratio: None,
-            rotation: self.video.rotation,
-            light: self.video.light,
-        }
     }
 
     /// Muxes the encoded `video` as the join hands it over, with this header.
@@ -220,10 +200,10 @@ fn spoil(film: &Film, name: &str, spoil: &Spoil, expected: &[&str]) {
         Spoil::Encode(filter, arguments) => {
             video = format!("{name}.ivf");
             encode(&film.folder, film.source.file_name().unwrap().to_str().unwrap(), &video, filter, arguments);
-            film.mux(&video, &film.header(), &output);
+            film.mux(&video, &film.video.header, &output);
         }
         Spoil::Header(change) => {
-            let mut header = film.header();
+            let mut header = film.video.header.clone();
             change(&mut header);
             film.mux(&video, &header, &output);
         }
