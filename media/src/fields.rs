@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What the user may do about interlaced video.
+pub const DEINTERLACE_LEAVE: &str = "with encode.deinterlace: Bwdif its frames are made whole";
+
 /// Interlaced frames among those that could be told, in percent, from which on a video counts as interlaced.
 const INTERLACED_PERCENT: u64 = 5;
 /// Interlaced frames among all, in percent, from which on a video counts as interlaced whose file and frames say that it is

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bars::{Bars, cropdetect};
 use crate::command::Command;
-use crate::fields::{Fields, Parity};
+use crate::fields::{DEINTERLACE_LEAVE, Fields, Parity};
 use crate::picture::Area;
 use crate::rational::{FrameTimes, Rational};
 use crate::streams::Refusal;
@@ -164,9 +164,8 @@ impl DecodePass {
     /// Why the video is left alone when its frames are interlaced.
     #[must_use]
     pub fn interlaced(&self, says_progressive: bool) -> Option<Refusal> {
-        let leave = "with encode.deinterlace: Bwdif they are made whole";
         let told = self.fields.interlaced(says_progressive)?;
-        Some(Refusal { reason: reasons::INTERLACED, message: format!("{told}: {leave}") })
+        Some(Refusal { reason: reasons::INTERLACED, message: format!("{told}: {DEINTERLACE_LEAVE}") })
     }
 
     /// What was found, or why the video is left alone.

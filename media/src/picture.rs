@@ -228,6 +228,9 @@ pub fn refused(video: &Stream) -> Result<(), Refusal> {
         let message = format!("{width}x{height}: pictures below {MIN_SIDE} pixels a side are not handled");
         return refuse(reasons::UNSUPPORTED_SIZE, message);
     }
+    if let Some(refusal) = single_fields(video) {
+        return Err(refusal);
+    }
     if let Some(name) = unknown_colour(video) {
         let message = format!("its colours are told as {name}, which AV1 has no number for");
         return refuse(reasons::UNSUPPORTED_SIDE_DATA, message);
@@ -239,6 +242,22 @@ pub fn refused(video: &Stream) -> Result<(), Refusal> {
         return refuse(reasons::UNSUPPORTED_SIDE_DATA, part.to_string());
     }
     Ok(())
+}
+
+/// The field order that the file tells, unless it is progressive or unknown.
+#[must_use]
+pub fn interlaced_order(video: &Stream) -> Option<&str> {
+    video.field_order.as_deref().filter(|order| ["tt", "bb", "tb", "bt"].contains(order))
+}
+
+/// Why HEVC that is told to be interlaced is left alone: it codes fields as pictures of their own, half as high, and FFmpeg hands
+/// them on as they are.
+#[must_use]
+pub fn single_fields(video: &Stream) -> Option<Refusal> {
+    let order = interlaced_order(video).filter(|_| video.codec_name == "hevc")?;
+    let message =
+        format!("the video is interlaced (field order {order}), and HEVC's single fields can't be joined to frames");
+    Some(Refusal { reason: reasons::INTERLACED, message })
 }
 
 /// Plans the picture of `video`; `seen` is what is not black in it from the first to the last frame, where bars are to go.

@@ -2,14 +2,16 @@
 //! encoded at all. All but the Dolby Vision gate wait for [`super::content::cannot_decode`] when ffprobe could not decode it.
 
 use av1_crds::reasons;
+use av1_crds::settings::Deinterlace;
 
 use super::content::is_decodable;
 use super::{Facts, Rules, Verdict};
-use crate::picture::{losses, refused};
+use crate::fields::DEINTERLACE_LEAVE;
+use crate::picture::{interlaced_order, losses, refused, single_fields};
 use crate::probe::Stream;
 
 /// Codecs whose field order is told by every file, and told right; of others the frames are looked at in the encode pod.
-const FIELDS_TOLD: [&str; 4] = ["hevc", "vc1", "prores", "dvvideo"];
+const FIELDS_TOLD: [&str; 3] = ["vc1", "prores", "dvvideo"];
 
 pub(super) fn dolby_vision(facts: &Facts, rules: &Rules) -> Option<Verdict> {
     lost(facts.video()?, rules, reasons::DOLBY_VISION)
@@ -20,14 +22,15 @@ pub(super) fn hdr10_plus(facts: &Facts, rules: &Rules) -> Option<Verdict> {
 }
 
 /// A header may call progressive pictures interlaced, and H.264 and MPEG-2 often do: frames tell it better.
-pub(super) fn interlaced(facts: &Facts, _: &Rules) -> Option<Verdict> {
+pub(super) fn interlaced(facts: &Facts, rules: &Rules) -> Option<Verdict> {
     let video = picture(facts)?;
-    let order = video.field_order.as_deref().filter(|order| ["tt", "bb", "tb", "bt"].contains(order))?;
-    FIELDS_TOLD.contains(&video.codec_name.as_str()).then(|| {
-        Verdict::skipped(
-            reasons::INTERLACED,
-            format!("the video is interlaced (field order {order}), which is not handled"),
-        )
+    if let Some(refusal) = single_fields(video) {
+        return Some(Verdict::skipped(refusal.reason, refusal.message));
+    }
+    let order = interlaced_order(video).filter(|_| FIELDS_TOLD.contains(&video.codec_name.as_str()))?;
+    (rules.settings.deinterlace == Deinterlace::Skip).then(|| {
+        let message = format!("the video is interlaced (field order {order}): {DEINTERLACE_LEAVE}");
+        Verdict::skipped(reasons::INTERLACED, message)
     })
 }
 

@@ -1,7 +1,7 @@
 //! The composed chain: each gate by facts that pass all gates but one, and the order where two would stop a file.
 
 use av1_crds::library::HardLinks;
-use av1_crds::settings::{ReplacementMode, SettingsSections};
+use av1_crds::settings::{Deinterlace, ReplacementMode, SettingsSections};
 use av1_crds::wire::EncodeVerdict;
 use serde_json::{Value, json};
 
@@ -421,6 +421,24 @@ fn what_the_settings_allow_to_be_lost_stops_no_file() {
     rules.settings.allow = vec![reasons::DOLBY_VISION.to_owned()];
     let five = with_video(json!({"codec_tag_string": "dvh1"}));
     assert_eq!(judge(&five, &rules).reason, reasons::DOLBY_VISION, "without an HDR10 picture no leave helps");
+}
+
+#[test]
+fn interlaced_video_passes_where_its_frames_can_be_made_whole() {
+    let mut leave = rules();
+    leave.settings.deinterlace = Deinterlace::Bwdif;
+    for (codec, expected) in [
+        ("prores", reasons::ELIGIBLE),
+        ("vc1", reasons::ELIGIBLE),
+        ("dvvideo", reasons::ELIGIBLE),
+        ("hevc", reasons::INTERLACED),
+    ] {
+        let facts = with_video(json!({"codec_name": codec, "field_order": "tb"}));
+        assert_eq!(reason(&facts), reasons::INTERLACED, "{codec}");
+        assert_eq!(judge(&facts, &leave).reason, expected, "{codec} with leave");
+        let refused = crate::picture::refused(facts.video().unwrap()).is_err();
+        assert_eq!(refused, expected == reasons::INTERLACED, "{codec}, whatever is forced");
+    }
 }
 
 #[test]

@@ -115,6 +115,13 @@ BWDIF = {"settings": {"deinterlace": "Bwdif"}, "plan": {"engine": "Ffmpeg"}, "ou
 case("interlaced mpeg2, made whole", "whole.mkv", f"ff -r 48 {BASE} -vf tinterlace=interleave_top,setfield=tff -c:v mpeg2video -q:v 1 -flags +ilme+ildct $OUT", **BWDIF)
 case("interlaced h264, bottom first, made whole", "whole-h264.mkv", f"ff -r 48 {BASE} -vf tinterlace=interleave_bottom,setfield=bff {X264} -flags +ilme+ildct -x264-params bff=1 $OUT", **BWDIF)
 
+WOVEN = "-vf tinterlace=interleave_top,setfield=tff"
+PRORES = f"ff -r 48 {BASE} {WOVEN} -c:v prores_ks -flags +ilme+ildct $OUT"
+case("interlaced prores", "interlaced-prores.mkv", PRORES, "Interlaced")
+case("interlaced prores, made whole", "whole-prores.mkv", PRORES, **{**BWDIF, "settings": {**BWDIF["settings"], "allow": ["ChromaReduced"]}})
+case("interlaced hevc", "interlaced-hevc.mkv", f"ff -r 48 {BASE} {WOVEN} {X265}:interlace=tff -pix_fmt yuv420p $OUT", "Interlaced",
+     settings={"deinterlace": "Bwdif"})
+
 # Containers
 case("mpeg-ts", "broadcast.ts", f"ff {BOTH} {X264} -c:a aac $OUT", "ContainerChange")
 case("m2ts", "disc.m2ts", f"ff {BOTH} {X264} -c:a ac3 -f mpegts -mpegts_m2ts_mode 1 $OUT", "ContainerChange")
