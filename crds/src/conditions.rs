@@ -57,8 +57,9 @@ pub mod reason {
         ROOT_NOT_ALLOWED = "RootNotAllowed";
         /// Preparing the volume failed; the message says what was tried.
         PREPARE_FAILED = "PrepareFailed";
-        /// The volume is ready, but can neither exchange two names nor make hard links: while a file is replaced, its name is
-        /// empty for an instant, and after a crash in that instant until the next settle pod has run.
+        /// The volume is ready, but can neither exchange two names nor make hard links that are seen to be one file (mergerfs
+        /// does when mounted with `use_ino`): while a file is replaced, its name is empty for an instant, and after a crash in
+        /// that instant until the next settle pod has run.
         SWAP_HAS_GAP = "SwapHasGap";
         /// The volume holds another library's data than before.
         WRONG_VOLUME = "WrongVolume";

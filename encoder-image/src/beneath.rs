@@ -135,13 +135,16 @@ impl Folder {
 
     /// Renames to a name that is free. Where the file system cannot refuse a taken name itself it is looked at just before.
     pub(crate) fn rename_free(&self, name: &OsStr, to: &Self, new: &OsStr) -> io::Result<()> {
-        match rustix::fs::renameat_with(&self.fd, single(name)?, &to.fd, single(new)?, RenameFlags::NOREPLACE) {
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if to.stat(new)?.is_none() => {
-                self.rename(name, to, new)
-            }
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Err(Errno::EXIST.into()),
-            other => Ok(other?),
+        match self.rename_or_refuse(name, to, new) {
+            Err(e) if cannot_refuse(&e) && to.stat(new)?.is_none() => self.rename(name, to, new),
+            Err(e) if cannot_refuse(&e) => Err(Errno::EXIST.into()),
+            other => other,
         }
+    }
+
+    /// Renames, failing at one instant when the new name is taken; [`cannot_refuse`] tells where a file system has no such rename.
+    pub(crate) fn rename_or_refuse(&self, name: &OsStr, to: &Self, new: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::renameat_with(&self.fd, single(name)?, &to.fd, single(new)?, RenameFlags::NOREPLACE)?)
     }
 
     /// Swaps two names at one instant.
@@ -197,6 +200,11 @@ impl AsFd for Folder {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// Whether a rename failed because the file system can't refuse a taken name.
+pub(crate) fn cannot_refuse(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP))
 }
 
 /// Refuses names that are more than one component.

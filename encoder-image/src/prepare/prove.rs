@@ -60,7 +60,7 @@ fn trials(folder: &Folder, server: SystemTime) -> io::Result<Proof> {
     let mut notes = vec![match swap {
         SwapMethod::Exchange => "Files are swapped in at one instant (RENAME_EXCHANGE)",
         SwapMethod::Link => "Files are swapped in by a hard link and a rename over, because the volume cannot exchange two names",
-        SwapMethod::TwoRenames => "The volume can neither exchange two names nor make hard links: files are swapped in by two renames with a journal, and for an instant the name is empty",
+        SwapMethod::TwoRenames => "The volume can neither exchange two names nor make hard links that are seen to be one file (mergerfs does when mounted with use_ino): files are swapped in by two renames with a journal, and for an instant the name is empty",
     }
     .to_owned()];
     if !inode_stable {

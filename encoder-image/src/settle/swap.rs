@@ -21,7 +21,7 @@ use super::copy::sha256;
 use super::error::{Doing, SettleError};
 use super::journal::JournalFile;
 use super::place::{Place, identity_at, write_whole};
-use crate::beneath::Folder;
+use crate::beneath::{Folder, cannot_refuse};
 use crate::failpoint::durable;
 
 /// More steps than any swap has.
@@ -279,17 +279,20 @@ impl Swapping<'_> {
     }
 }
 
-/// Gives a file a name that is free: by a link, which fails at one instant when it is taken, or by a rename where there are none.
+/// Gives a file a name that is free, at one instant: by a rename that fails when it is taken, else by a link, which leaves the
+/// first name for the next step, else by a rename after a look.
 fn place_at(folder: &Folder, part: &OsStr, name: &OsStr) -> io::Result<()> {
-    match folder.link(part, folder, name) {
-        Err(e)
-            if matches!(
-                Errno::from_io_error(&e),
-                Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK | Errno::INVAL)
-            ) =>
-        {
-            folder.rename_free(part, folder, name)
-        }
+    let no_links = |e: &io::Error| {
+        matches!(
+            Errno::from_io_error(e),
+            Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK | Errno::INVAL)
+        )
+    };
+    match folder.rename_or_refuse(part, folder, name) {
+        Err(e) if cannot_refuse(&e) => match folder.link(part, folder, name) {
+            Err(e) if no_links(&e) => folder.rename_free(part, folder, name),
+            other => other,
+        },
         other => other,
     }
 }

@@ -471,13 +471,16 @@ fn give(path: &Path, user: u32) {
     }
 }
 
-/// Empties a folder; mount points in it stay.
+/// Empties a folder; what is on another file system, a mount or a subvolume, stays as an empty folder.
 fn clear(folder: &Path) {
+    let device = |path: &Path| std::fs::metadata(path).unwrap().dev();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() && !path.is_symlink() {
             clear(&path);
-            let _ = std::fs::remove_dir(&path);
+            if device(&path) == device(folder) {
+                let _ = std::fs::remove_dir(&path);
+            }
         } else {
             std::fs::remove_file(&path).unwrap();
         }

@@ -143,7 +143,14 @@ fn changed(bench: &Bench, point: &str, known_gaps: &AtomicUsize) -> Result<(), S
     };
     stays()?;
     // What was nowhere but at the name the other program overwrote itself.
+    // Where a rename can't refuse a taken name, a file gets its name by a link and has two for an instant: the other program's
+    // rename hits the one that stays.
+    let two_names = bench.scene == Scene::UndoDeleted && bench.method == "Link" && point == "settle::drop_part::before";
     let survived = |when: &str| match bench.lost(&bench.names()) {
+        Some(_) if two_names => {
+            known_gaps.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
         Some(lost) if bench.lost(&before).is_none() => Err(format!("{when}: the {lost} is nowhere: {run:?}")),
         _ => Ok(()),
     };

@@ -1,8 +1,9 @@
 //! The table of a new file that gets a name of its own in the same folder: in another container, beside the original, or where
 //! the old file is gone.
 //!
-//! The new file's name is made by a link, which fails when it is taken, so nothing of another program is overwritten. The old
-//! file goes only when the new one is whole at its name.
+//! The new file gets its name by a rename that fails when it is taken, or by a link, so nothing of another program is
+//! overwritten. After a link the file has two names until `part` goes: what another program puts over the new one in that
+//! instant, it puts over the file itself. The old file goes only when the new one is whole at its name.
 
 use super::{From, Holds, LOST, Names, ODD, Step, TAKEN};
 
