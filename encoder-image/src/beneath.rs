@@ -202,7 +202,7 @@ impl AsFd for Folder {
     }
 }
 
-/// Whether a rename failed because the file system can't refuse a taken name.
+/// Whether a call failed because the file system does not have it: of a rename, that it can't refuse a taken name.
 pub(crate) fn cannot_refuse(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP))
 }

@@ -282,12 +282,8 @@ impl Swapping<'_> {
 /// Gives a file a name that is free, at one instant: by a rename that fails when it is taken, else by a link, which leaves the
 /// first name for the next step, else by a rename after a look.
 fn place_at(folder: &Folder, part: &OsStr, name: &OsStr) -> io::Result<()> {
-    let no_links = |e: &io::Error| {
-        matches!(
-            Errno::from_io_error(e),
-            Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK | Errno::INVAL)
-        )
-    };
+    let no_links =
+        |e: &io::Error| cannot_refuse(e) || matches!(Errno::from_io_error(e), Some(Errno::PERM | Errno::MLINK));
     match folder.rename_or_refuse(part, folder, name) {
         Err(e) if cannot_refuse(&e) => match folder.link(part, folder, name) {
             Err(e) if no_links(&e) => folder.rename_free(part, folder, name),

@@ -106,19 +106,20 @@ case("stereo", "stereo.mkv", f"ff {BASE} {X264} whole.mkv; mux -o $OUT --stereo-
 case("spherical", "spherical.mkv", f"ff {BASE} {X264} whole.mkv; mux -o $OUT --projection-type 0:1 whole.mkv", "UnsupportedSideData")
 
 # Interlaced
-case("interlaced mpeg2", "interlaced.mkv", f"ff -r 48 {BASE} -vf tinterlace=interleave_top,setfield=tff -c:v mpeg2video -q:v 1 -flags +ilme+ildct $OUT", "Interlaced")
-case("interlaced h264", "interlaced-h264.mkv", f"ff -r 48 {BASE} -vf tinterlace=interleave_top,setfield=tff {X264} -flags +ilme+ildct -x264-params tff=1 $OUT", "Interlaced")
+WOVEN = "-vf tinterlace=interleave_top,setfield=tff"
+case("interlaced mpeg2", "interlaced.mkv", f"ff -r 48 {BASE} {WOVEN} -c:v mpeg2video -q:v 1 -flags +ilme+ildct $OUT", "Interlaced")
+case("interlaced h264", "interlaced-h264.mkv", f"ff -r 48 {BASE} {WOVEN} {X264} -flags +ilme+ildct -x264-params tff=1 $OUT", "Interlaced")
 case("interlaced but not marked", "combed.mkv", f"ff -r 48 {BASE} -vf tinterlace=interleave_top,setfield=prog {X264} $OUT", "Interlaced")
 case("telecined", "telecined.mkv", f"ff {BASE} -vf telecine,setfield=prog {X264} $OUT", "Interlaced")
 
 BWDIF = {"settings": {"deinterlace": "Bwdif"}, "plan": {"engine": "Ffmpeg"}, "out": {"skip": ["pictures"]}}
-case("interlaced mpeg2, made whole", "whole.mkv", f"ff -r 48 {BASE} -vf tinterlace=interleave_top,setfield=tff -c:v mpeg2video -q:v 1 -flags +ilme+ildct $OUT", **BWDIF)
+case("interlaced mpeg2, made whole", "whole.mkv", f"ff -r 48 {BASE} {WOVEN} -c:v mpeg2video -q:v 1 -flags +ilme+ildct $OUT", **BWDIF)
 case("interlaced h264, bottom first, made whole", "whole-h264.mkv", f"ff -r 48 {BASE} -vf tinterlace=interleave_bottom,setfield=bff {X264} -flags +ilme+ildct -x264-params bff=1 $OUT", **BWDIF)
 
-WOVEN = "-vf tinterlace=interleave_top,setfield=tff"
 PRORES = f"ff -r 48 {BASE} {WOVEN} -c:v prores_ks -flags +ilme+ildct $OUT"
 case("interlaced prores", "interlaced-prores.mkv", PRORES, "Interlaced")
-case("interlaced prores, made whole", "whole-prores.mkv", PRORES, **{**BWDIF, "settings": {**BWDIF["settings"], "allow": ["ChromaReduced"]}})
+case("interlaced prores, made whole", "whole-prores.mkv", PRORES, settings={"deinterlace": "Bwdif", "allow": ["ChromaReduced"]},
+     plan=BWDIF["plan"], out=BWDIF["out"])
 case("interlaced hevc", "interlaced-hevc.mkv", f"ff -r 48 {BASE} {WOVEN} {X265}:interlace=tff -pix_fmt yuv420p $OUT", "Interlaced",
      settings={"deinterlace": "Bwdif"})
 
