@@ -193,7 +193,7 @@ pub struct SizeGateSection {
     #[schemars(range(min = 1, max = 100))]
     pub max_percent: Option<u32>,
     /// Whether an encode is stopped once its finished chunks show, with a confidence of 95 %, that the output will not be small
-    /// enough; at the earliest after a quarter of the frames and 20 chunks. Default: true.
+    /// enough; of a video of 100 chunks or more, at the earliest after a quarter of the frames. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_early: Option<bool>,
 }

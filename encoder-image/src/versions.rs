@@ -3,9 +3,11 @@
 //! May: run the tools. Must never: touch a file.
 
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use av1_crds::reasons::exit;
+use av1_media::command::Command;
 use av1_media::versions::{Versions, calls};
 
 use crate::supervise::{Limits, capture};
@@ -17,15 +19,24 @@ const MOST_BYTES: usize = 256 << 10;
 
 /// What the tools of this image are.
 pub(crate) fn look() -> Versions {
-    let mut versions = Versions::default();
-    for (tool, command) in calls() {
-        match capture(&command, &Limits { wall: WALL, stdout: MOST_BYTES }) {
+    let versions = Mutex::new(Versions::default());
+    let calls = calls();
+    let ask = |tool: &str, command: &Command| {
+        let answer = capture(command, &Limits { wall: WALL, stdout: MOST_BYTES });
+        let mut versions = versions.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
             Ok(captured) => versions
                 .record(tool, &format!("{}\n{}", String::from_utf8_lossy(&captured.stdout), captured.stderr_tail)),
             Err(error) => versions.lacks(tool, error.to_string()),
         }
-    }
-    versions
+    };
+    // All at once: most of the time goes into loading their libraries.
+    std::thread::scope(|scope| {
+        for (tool, command) in &calls {
+            scope.spawn(|| ask(tool, command));
+        }
+    });
+    versions.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Prints the versions; the exit code says whether the tools can do the work.

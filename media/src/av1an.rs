@@ -12,11 +12,12 @@ use crate::command::Command;
 use crate::picture::Picture;
 use crate::plan::{PIX_FMT, Plan};
 use crate::rational::Rational;
+use crate::scenes::MIN_SCENE;
 
 /// Memory that VapourSynth's frame cache may take in each process, in MiB.
 const CACHE_MIB: u32 = 1024;
-/// Shortest scene in frames.
-const MIN_SCENE: u32 = 24;
+/// Below so many chunks the last of them would keep other workers waiting for a noticeable part of the encode.
+const FEW_CHUNKS: usize = 100;
 /// Largest file of Av1an that is read, in bytes; a film of ten thousand chunks needs 20 MB.
 pub const MAX_FILE: u64 = 256 << 20;
 
@@ -35,7 +36,7 @@ pub fn script(source: &str, index: u32, cache: &str, rate: Rational, picture: &P
          core.max_cache_size = {CACHE_MIB}\n\
          source = bytes.fromhex(\"{source}\").decode()\n\
          cache = bytes.fromhex(\"{cache}\").decode()\n\
-         clip = core.lsmas.LWLibavSource(source=source, stream_index={index}, cachefile=cache, repeat=0{format})\n\
+         clip = core.lsmas.LWLibavSource(source=source, stream_index={index}, cachefile=cache, repeat=0, threads=1{format})\n\
          clip = core.std.AssumeFPS(clip, fpsnum={num}, fpsden={den})\n\
          {filters}\
          clip.set_output()\n"
@@ -54,6 +55,46 @@ pub fn parse_frame_count(printed: &str) -> Option<u64> {
     printed.lines().find_map(|line| line.trim().strip_prefix("Frames:")?.trim().parse().ok())
 }
 
+/// The script that gives the frames from `from` to before `end` of those of `script`.
+#[must_use]
+pub fn part_of(script: &str, from: u64, end: u64) -> String {
+    format!("{script}clip[{from}:{end}].set_output()\n")
+}
+
+/// The call that looks for cuts in all that `script` gives and writes them to `scenes`. `temp` and `log` are its own.
+#[must_use]
+pub fn find_cuts(files: &Files<'_>) -> Command {
+    Command::new("av1an")
+        .arg("-i")
+        .arg(files.script)
+        .args(["--sc-only", "-y", "--quiet", "--scenes"])
+        .arg(files.scenes)
+        .arg("--temp")
+        .arg(files.temp)
+        .arg("--log-file")
+        .arg(files.log)
+        .args(["--extra-split", "0", "--min-scene-len", &MIN_SCENE.to_string()])
+        // Cuts are looked for in 8 bit: in 10 bit Av1an 0.5.2 finds others, and others in each run.
+        .args(["--sc-pix-format", "yuv420p"])
+}
+
+/// In what order chunks are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Finished chunks are a fair sample of the video.
+    Random,
+    /// All workers end at nearly the same time.
+    LongestFirst,
+}
+
+impl Order {
+    /// The order for so many chunks: few make it worth more that no worker waits for the last one.
+    #[must_use]
+    pub fn of(chunks: usize) -> Self {
+        if chunks < FEW_CHUNKS { Self::LongestFirst } else { Self::Random }
+    }
+}
+
 /// Where an encode's files lie.
 #[derive(Debug, Clone, Copy)]
 pub struct Files<'a> {
@@ -61,15 +102,19 @@ pub struct Files<'a> {
     pub script: &'a Path,
     /// Av1an's own folder.
     pub temp: &'a Path,
-    /// The list of scenes; one that is there is used as it is.
+    /// The list of scenes; an encode uses the one that is there as it is.
     pub scenes: &'a Path,
     /// The log.
     pub log: &'a Path,
 }
 
-/// The call that finds scenes, encodes what is not done yet, and ends. What it joins is thrown away: the chunks are what counts.
+/// The call that encodes what is not done yet, and ends. What it joins is thrown away: the chunks are what counts.
 #[must_use]
-pub fn encode(files: &Files<'_>, plan: &Plan) -> Command {
+pub fn encode(files: &Files<'_>, plan: &Plan, order: Order) -> Command {
+    let order = match order {
+        Order::Random => "random",
+        Order::LongestFirst => "long-to-short",
+    };
     Command::new("av1an")
         .arg("-i")
         .arg(files.script)
@@ -82,10 +127,7 @@ pub fn encode(files: &Files<'_>, plan: &Plan) -> Command {
         .args(["--log-level", "debug", "--encoder", plan.encoder.av1an(), "--passes", "1"])
         .args(["--pix-format", PIX_FMT, "--no-defaults"])
         .args(["--video-params", &plan.command_line().join(" "), "--workers", &plan.workers.to_string()])
-        .args(["--extra-split", &plan.max_scene.to_string(), "--min-scene-len", &MIN_SCENE.to_string()])
-        // Cuts are looked for in 8 bit: in 10 bit Av1an 0.5.2 finds others, and others in each run.
-        .args(["--sc-pix-format", "yuv420p"])
-        .args(["--chunk-order", "random", "--max-tries", "3"])
+        .args(["--chunk-order", order, "--max-tries", "3"])
 }
 
 /// A file of Av1an is not what it should be.
@@ -357,7 +399,10 @@ mod tests {
             scenes: Path::new("/work/scenes.json"),
             log: Path::new("/work/av1an.log"),
         };
-        insta::assert_snapshot!(encode(&files, &plan).to_strings().join(" "));
+        let words = |command: Command| command.to_strings().join(" ");
+        insta::assert_snapshot!(words(encode(&files, &plan, Order::of(99))));
+        assert!(words(encode(&files, &plan, Order::of(100))).contains("--chunk-order random"));
+        insta::assert_snapshot!("cuts", words(find_cuts(&files)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Whether an encode that is still running can pass the size gate at all.
 //!
-//! Av1an takes chunks in random order, so the finished ones are a fair sample of the film. Their bytes a frame times all frames
+//! Av1an takes many chunks in random order, so the finished ones are a fair sample of the film. Their bytes a frame times all frames
 //! estimate the video (a ratio estimate: long chunks count for more); how much chunks scatter round that ratio gives its error.
 //! What is in flight is left out: it is rather the longer and heavier chunks, so that the projection errs on the side of going on.
 

@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
-use av1_media::av1an::{Chunk, Done, DoneChunk, MAX_FILE, chunks, scenes};
+use av1_media::av1an::{Chunk, Done, DoneChunk, MAX_FILE, chunks};
 use av1_media::ivf::{FILE_HEADER, FRAME_HEADER, FrameHeader, Walk, is_av1, walk};
 use av1_media::joined::{self, FrameHead};
 use av1_media::light::{Light, in_av1, put_light};
@@ -47,13 +47,6 @@ impl State {
 /// # Errors
 /// When a file can't be read or written.
 pub(crate) fn repair(files: &Files, frames: u64) -> io::Result<State> {
-    let usable_scenes = match read(&files.scenes, MAX_FILE)? {
-        Some(json) => scenes(&json, frames).map_err(|e| tracing::warn!("scenes are looked for again: {e}")).is_ok(),
-        None => true,
-    };
-    if !usable_scenes {
-        remove(&[&files.scenes])?;
-    }
     let Some(json) = read(&files.chunks(), MAX_FILE)? else {
         remove(&[&files.av1an])?;
         return Ok(State::default());

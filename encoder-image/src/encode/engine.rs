@@ -9,7 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::time::{Duration, Instant};
 
 use av1_crds::reasons;
-use av1_crds::wire::{EncodeVerdict, Stage};
+use av1_crds::wire::EncodeVerdict;
 use av1_media::av1an::{self, Done, Event, MAX_FILE, event};
 use av1_media::command::Command;
 use av1_media::encoders::Engine;
@@ -292,7 +292,6 @@ impl<'a> Follower<'a> {
     fn show(&self, finished: Finished, board: &Board) {
         let remaining = self.job.frames.saturating_sub(self.frames);
         board.update(|p| {
-            p.stage = if self.encoding { Stage::Encoding } else { Stage::SplittingScenes };
             p.frames = self.frames;
             p.frames_per_second = self.rate.per_second();
             p.eta_seconds = self.rate.eta_seconds(remaining);

@@ -27,6 +27,8 @@ pub(crate) struct Files {
     pub(crate) index: PathBuf,
     /// Scenes.
     pub(crate) scenes: PathBuf,
+    /// Folder of the parts of the video that were looked at for scenes.
+    pub(crate) parts: PathBuf,
     /// Av1an's own folder.
     pub(crate) av1an: PathBuf,
     /// Its log.
@@ -52,6 +54,7 @@ impl Files {
             script: at("source.vpy"),
             index: at("source.lwi"),
             scenes: at("scenes.json"),
+            parts: at("parts"),
             av1an: at("av1an"),
             log: at("av1an.log"),
             cwd: at("cwd"),

@@ -15,6 +15,7 @@ mod planning;
 mod quality;
 mod rehearse;
 pub(crate) mod resources;
+mod scenes;
 mod search;
 mod source;
 mod verify;
@@ -29,9 +30,11 @@ use av1_crds::wire::{
     Check, EncodeReport, EncodeResult, EncodeTask, EncodeVerdict, FileIdentity, OutputFile, QualityScore,
     SizeGateResult, Stage,
 };
+use av1_media::av1an::Order;
 use av1_media::encoders::check::{InvalidParam, check_for};
 use av1_media::encoders::{Encoder, Engine};
 use av1_media::light::Light;
+use av1_media::plan::Resources;
 use av1_media::progress::copied_bytes;
 use av1_media::verify::bitstream;
 use av1_media::versions::VMAF;
@@ -129,7 +132,7 @@ impl<'a> Run<'a> {
         self.board.update(|p| p.media = Some(source.summary(None)));
         self.rehearse(&source)?;
         let planned = self.analyse(&source, resources)?;
-        let light = self.encode(&source, &planned)?;
+        let light = self.encode(&source, &planned, resources)?;
         self.finish(&source, &planned, light)
     }
 
@@ -161,19 +164,30 @@ impl<'a> Run<'a> {
     }
 
     /// Encodes what is not whole yet, and joins the chunks; returns the light that all of them tell of.
-    fn encode(&mut self, source: &Source, planned: &Planned) -> Result<Option<Light>, Ended> {
-        let Planned { decoded, picture, plan, command } = planned;
+    fn encode(&mut self, source: &Source, planned: &Planned, resources: Resources) -> Result<Option<Light>, Ended> {
+        let Planned { decoded, picture, plan, input } = planned;
         let work = self.files.work.clone();
         let frames = decoded.times.pts.len() as u64;
         let left = chunks::repair(&self.files, frames)
             .map_err(|e| Ended::io("checking the chunks of an earlier run", &work, &e))?;
         tracing::info!(chunks = left.done.done.len(), of = left.chunks.len(), "whole chunks of earlier runs");
-        self.stage(if plan.engine == Engine::Av1an { Stage::SplittingScenes } else { Stage::Encoding });
+        let order = match plan.engine {
+            Engine::Av1an => {
+                self.stage(Stage::SplittingScenes);
+                let at_once = scenes::at_once(resources, source.pixels());
+                Order::of(scenes::find(&self.files, input, frames, plan.max_scene, at_once)?)
+            }
+            Engine::Ffmpeg => Order::LongestFirst,
+        };
+        self.stage(Stage::Encoding);
         let copied = copied_bytes(&source.probe, &source.streams);
         let gate = Gate { input_bytes: source.identity.size, max_percent: self.task.settings.max_percent };
-        // A search makes scenes smaller that its first round makes too large.
-        let gate = (self.task.settings.stop_early && self.task.settings.target_quality.is_none()).then_some(gate);
+        // A search makes scenes smaller that its first round makes too large, and only chunks in random order are a fair sample.
+        let settings = &self.task.settings;
+        let may_stop = settings.stop_early && settings.target_quality.is_none() && order == Order::Random;
+        let gate = may_stop.then_some(gate);
         let files = self.files.clone();
+        let command = &self.call(&source.path, source.video.index, planned, order);
         let job = Job { files: &files, plan, command, frames, rate: decoded.rate.as_f64(), copied, gate };
         self.commands.insert("encode".to_owned(), command.to_strings());
         let begun = Instant::now();

@@ -3,12 +3,13 @@
 //! May: read the source, write in the work folder. Must never: keep chunks there that were made from or with anything else.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use av1_crds::encoding::{EngineChoice, Metric, TargetQuality};
 use av1_crds::reasons;
 use av1_crds::settings::Deinterlace;
 use av1_crds::wire::{EncodePlan, SourceKind, Stage};
+use av1_media::av1an::Order;
 use av1_media::bars;
 use av1_media::classify::{Traits, classify};
 use av1_media::command::Command;
@@ -37,8 +38,8 @@ pub(super) struct Planned {
     pub(super) picture: Picture,
     /// How it is encoded.
     pub(super) plan: Plan,
-    /// The call of the engine.
-    pub(super) command: Command,
+    /// The script that Av1an is fed with, or FFmpeg's filters.
+    pub(super) input: String,
 }
 
 /// What chunks were encoded from and with. Chunks of another key are not gone on with.
@@ -93,11 +94,10 @@ impl Run<'_> {
         let with = (self.encoder, engine);
         let plan =
             plan(settings, &source.probe, &source.video, decoded.rate, resources, with).map_err(|e| invalid(&e))?;
-        let command = self.call(&video, &input, &plan);
         let shown = self.shown(&plan, source, &picture);
         self.board.update(|p| p.plan = Some(shown));
-        self.keep_chunks_of(&self.key(source, &decoded, input, &plan))?;
-        Ok(Planned { decoded, picture, plan, command })
+        self.keep_chunks_of(&self.key(source, &decoded, input.clone(), &plan))?;
+        Ok(Planned { decoded, picture, plan, input })
     }
 
     /// What drives the encoder, with the script or the filters that it is fed with: Av1an, unless another is asked for or the
@@ -157,14 +157,15 @@ impl Run<'_> {
         }
     }
 
-    fn call(&self, video: &Video<'_>, input: &str, plan: &Plan) -> Command {
+    /// The call of the engine for stream `index` of `source`.
+    pub(super) fn call(&self, source: &Path, index: u32, planned: &Planned, order: Order) -> Command {
         let Files { script, av1an, scenes, log, .. } = &self.files;
+        let Planned { plan, input: filters, .. } = planned;
         match plan.engine {
-            Engine::Av1an => av1an::encode(&av1an::Files { script, temp: av1an, scenes, log }, plan),
+            Engine::Av1an => av1an::encode(&av1an::Files { script, temp: av1an, scenes, log }, plan, order),
             Engine::Ffmpeg => {
                 let output = self.files.chunk("00000.ivf");
-                let (source, index) = (video.path, video.stream.index);
-                single::encode(&single::Input { source, index, filters: input, output: &output }, plan)
+                single::encode(&single::Input { source, index, filters, output: &output }, plan)
             }
         }
     }
@@ -195,7 +196,8 @@ impl Run<'_> {
         }
         let io = |e| Ended::io("preparing the work folder", &self.files.work, &e);
         let files = &self.files;
-        let old = [&files.av1an, &files.scenes, &files.log, &files.video, &files.target, &files.tries];
+        let Files { av1an, scenes, parts, log, video, target, tries, .. } = files;
+        let old = [av1an, scenes, parts, log, video, target, tries];
         remove(&old.map(PathBuf::as_path)).map_err(io)?;
         replace_json(&files.plan, key).map_err(io)
     }

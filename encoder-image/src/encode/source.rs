@@ -141,6 +141,11 @@ impl Source {
         }
     }
 
+    /// Pixels of a picture.
+    pub(crate) fn pixels(&self) -> u64 {
+        u64::from(self.video.width.unwrap_or_default()) * u64::from(self.video.height.unwrap_or_default())
+    }
+
     /// The source in a few fields.
     pub(crate) fn summary(&self, decoded: Option<&Decoded>) -> MediaSummary {
         let rate = decoded.map(|decoded| decoded.rate).or(self.video.r_frame_rate);

@@ -7,6 +7,7 @@ use av1_fuzz::Fuzz;
 use av1_fuzz::samples::{CHUNKS, DONE, IVF, LOG, SCENES};
 use av1_media::encoders::Encoder;
 use av1_media::profile::Quality;
+use av1_media::scenes::Part;
 
 use super::*;
 
@@ -27,13 +28,14 @@ fn fuzz_any_files_of_av1an_are_followed_and_repaired() {
     let job =
         Job { files: &files, plan: &plan, command: &command, frames: 48, rate: 25.0, copied: u64::MAX, gate: None };
     let fuzz = [CHUNKS, DONE, LOG, SCENES].iter().fold(Fuzz::new("av1an-folder"), |fuzz, text| fuzz.sample(text));
+    let part = Part { from: 0, start: 0, end: 48 };
     fuzz.sample(IVF).large(r#"{"frames":48,"done":{"00000":{"frames":18446744073709551615,"size_bytes":1},"00001":{"frames":1,"size_bytes":18446744073709551615}},"audio_done":false}"#).run(|bytes| {
-        for odd in ["chunks.json", "done.json", "scenes.json", "av1an.log", "encode/00000.ivf"] {
+        let _ = (av1an::scenes(bytes, 48), part.cuts(bytes));
+        for odd in ["chunks.json", "done.json", "av1an.log", "encode/00000.ivf"] {
             fs::create_dir_all(files.av1an.join("encode")).unwrap();
             for (name, whole) in [("chunks.json", CHUNKS.as_bytes()), ("done.json", DONE.as_bytes()), ("encode/00000.ivf", IVF)] {
                 fs::write(files.av1an.join(name), if name == odd { bytes } else { whole }).unwrap();
             }
-            fs::write(&files.scenes, if odd == "scenes.json" { bytes } else { SCENES.as_bytes() }).unwrap();
             fs::write(&files.log, if odd == "av1an.log" { bytes } else { LOG.as_bytes() }).unwrap();
             let board = Board::default();
             let mut follower = Follower::new(&job, &State::default(), 0);
