@@ -47,6 +47,12 @@ pub mod reason {
         IDLE = "Idle";
         /// `spec.suspend` is true.
         SUSPENDED = "Suspended";
+        /// No window of `spec.schedule` is open; the message says when the next one opens.
+        OUTSIDE_SCHEDULE = "OutsideSchedule";
+        /// The last jobs all failed, as many as `failurePolicy.pauseAfterConsecutiveFailures` says; the message tells the last one.
+        CONSECUTIVE_FAILURES = "ConsecutiveFailures";
+        /// Kueue has not admitted the encode yet.
+        WAITING_FOR_QUEUE = "WaitingForQueue";
         /// The claim named in `spec.volume` does not exist or is not bound.
         CLAIM_NOT_FOUND = "ClaimNotFound";
         /// The claim's access mode cannot serve a library (ReadWriteOncePod, ReadOnlyMany).

@@ -14,6 +14,7 @@ pub mod paths;
 pub mod profiles;
 pub mod quantity;
 pub mod reasons;
+pub mod schedule;
 pub mod settings;
 pub mod wire;
 

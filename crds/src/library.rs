@@ -2,16 +2,22 @@
 
 #![allow(clippy::duplicated_attributes, reason = "the columns of a kind repeat the same keys")]
 
+mod status;
+
+pub use status::{
+    ByteCounts, FileCounts, JobCounts, KeptFile, MediaLibraryStatus, PurgeStatus, ScanStatus, StorageStatus, SwapMethod,
+};
+
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Toleration;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::api::core::v1::{Affinity, Toleration};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::quantity::{QuantityError, parse_bytes};
+use crate::quantity::{QuantityError, parse_bytes, parse_seconds};
+use crate::schedule::ScheduleSpec;
 use crate::settings::{
     EncodeSection, ReplacementSection, SettingsSections, SizeGateSection, StreamsSection, VerifySection,
 };
@@ -75,9 +81,20 @@ pub struct MediaLibrarySpec {
     /// The pods that do the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pods: Option<PodsSpec>,
+    /// When encodes run. Default: at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleSpec>,
+    /// Name of a LocalQueue of Kueue in the library's namespace; encodes wait until Kueue admits them. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = ("self.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$')", "spec.queueName is the name of a LocalQueue of Kueue: small letters, digits and dashes"))]
+    pub queue_name: Option<String>,
     /// What happens when a job fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_policy: Option<FailurePolicy>,
+    /// How long EncodeJobs that have ended are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<HistorySpec>,
     /// While true no job starts and running encodes stop, keeping what they finished. Default: false.
     #[serde(default)]
     pub suspend: bool,
@@ -319,6 +336,21 @@ pub struct PodsSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub run_as_group: Option<i64>,
+    /// Further groups of the pods, such as that which a share gives its files to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), inner(range(min = 1, max = 2_147_483_647)))]
+    pub supplemental_groups: Option<Vec<i64>>,
+    /// Where encode pods go, besides `nodeSelector`: rules about nodes and about other pods, as in any pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
+    /// PriorityClass of encode pods: which of them the scheduler may evict for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub priority_class_name: Option<String>,
+    /// RuntimeClass of encode pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub runtime_class_name: Option<String>,
 }
 
 /// What happens when a job fails.
@@ -329,214 +361,35 @@ pub struct FailurePolicy {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
     pub max_attempts: Option<u32>,
+    /// After so many jobs that failed one after the other no encode starts, until one of them is retried or deleted or the library's spec is changed; 0 turns it off. Default: 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub pause_after_consecutive_failures: Option<u32>,
 }
 
-/// What the operator knows about a library.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct MediaLibraryStatus {
-    /// Generation of the spec that this status is about.
+/// Failed jobs in a row after which a library pauses, unless `failurePolicy.pauseAfterConsecutiveFailures` says otherwise.
+pub const PAUSE_AFTER_FAILURES: u32 = 10;
+
+/// How long EncodeJobs that have ended are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistorySpec {
+    /// How long an EncodeJob stays after it has ended, such as 168h; where its original is in the trash, from the end of the original's time there. What was decided stays on the volume. Default: 168h.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// StorageReady, CatalogReady, Encoding, Degraded, Ready.
-    pub conditions: Vec<Condition>,
-    /// Counts of files.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub files: Option<FileCounts>,
-    /// Skipped files by reason.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub skipped_by_reason: BTreeMap<String, i64>,
-    /// Counts of bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<ByteCounts>,
-    /// Bytes saved so far, for people, such as 1.4 TiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub saved: Option<String>,
-    /// Live jobs by what they do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub jobs: Option<JobCounts>,
-    /// The volume.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub storage: Option<StorageStatus>,
-    /// The last scan.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_scan: Option<ScanStatus>,
-    /// What left the trash after its time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub purge: Option<PurgeStatus>,
-    /// Number of prepare Jobs made so far.
-    pub prepare_runs: i64,
-    /// Prepare Jobs that failed since the last that did not, for the back-off.
-    pub prepare_failures: i64,
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = ("self.matches('^([0-9]+(h|m|s))+$')", "history.jobsTtl is a duration in hours, minutes and seconds: write 168h"))]
+    pub jobs_ttl: Option<String>,
 }
 
-/// Counts of files.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct FileCounts {
-    /// Files with one of the extensions.
-    pub total: i64,
-    /// Worth encoding, or done by us.
-    pub eligible: i64,
-    /// Replaced by us.
-    pub done: i64,
-    /// AV1 already, not by us.
-    pub already_av1: i64,
-    /// Passed over, besides the other groups here.
-    pub skipped: i64,
-    /// Encoded but not smaller.
-    pub rejected: i64,
-    /// Given up.
-    pub failed: i64,
-    /// Worth encoding and not done yet.
-    pub pending: i64,
-    /// Not readable by ffprobe.
-    pub unreadable: i64,
-    /// Whether the first walk of the whole tree has ended; counts before that are of what was seen so far.
-    pub complete: bool,
-}
+impl HistorySpec {
+    /// The default of `jobsTtl`.
+    pub const JOBS_TTL: &str = "168h";
 
-/// Counts of bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ByteCounts {
-    /// Of all files seen.
-    pub scanned: i64,
-    /// Of replaced files, before.
-    pub replaced_before: i64,
-    /// Of replaced files, after.
-    pub replaced_after: i64,
-    /// Difference of the two: what is saved once the trash is empty.
-    pub freed: i64,
-    /// Of originals in the trash.
-    pub in_trash: i64,
-}
-
-/// Live jobs by what they do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct JobCounts {
-    /// Waiting.
-    pub queued: i64,
-    /// With an encode pod.
-    pub encoding: i64,
-    /// With a pod that settles, marks or restores.
-    pub settling: i64,
-}
-
-/// The volume, as prepare and the catalog found it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct StorageStatus {
-    /// Random id written on the volume.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub volume_id: Option<String>,
-    /// User and group that the library's pods run as.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub run_as_user: Option<i64>,
-    /// Group that the library's pods run as.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub run_as_group: Option<i64>,
-    /// How files are swapped in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub swap: Option<SwapMethod>,
-    /// Digest of the volume and users in the spec that all this is about; recorded when a prepare begins.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spec_digest: Option<String>,
-    /// Digest of the volume and users in the spec that were prepared; none while a prepare is due.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prepared_for: Option<String>,
-    /// When the volume was prepared, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prepared_at: Option<String>,
-    /// The node that holds a ReadWriteOnce volume; all pods of the library go there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub node: Option<String>,
-    /// Free bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub free_bytes: Option<i64>,
-    /// Size in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub total_bytes: Option<i64>,
-    /// Free space, for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub free: Option<String>,
-    /// What the volume can and cannot do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-/// How a file is swapped in, from the safest to the least safe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum SwapMethod {
-    /// renameat2 with RENAME_EXCHANGE: both names change at one instant.
-    Exchange,
-    /// The original is hard-linked into the trash, then the replacement is renamed over it.
-    Link,
-    /// Two renames with a journal; for an instant the name is empty.
-    TwoRenames,
-}
-
-/// What left the trash after its time, and what is leaving it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PurgeStatus {
-    /// Number of the latest purge Job; only rises.
-    pub run: i64,
-    /// Whether it is under way.
-    pub active: bool,
-    /// The files in the trash that it is about.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub trash: Vec<String>,
-    /// The work folders that it is about, by job UID.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub work: Vec<String>,
-    /// UID of its pod.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pod_uid: Option<String>,
-    /// UIDs of its earlier pods, which ended without a result and may have left a claim.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ended_pods: Vec<String>,
-    /// Runs that failed or were lost since the last that did not, for the back-off.
-    pub failures: i64,
-    /// No purge starts before this time, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_before: Option<String>,
-    /// When the last purge ended, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<String>,
-    /// Files that left the trash so far.
-    pub purged: i64,
-    /// Their bytes.
-    pub freed: i64,
-    /// Work folders without a job that were removed so far.
-    pub work_removed: i64,
-    /// Files past their time that stay, because what replaced them could not be read again as it was written.
-    pub kept_count: i64,
-    /// The first of them; tried again after a day.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub kept: Vec<KeptFile>,
-}
-
-/// A file in the trash that stays though it is past its time.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct KeptFile {
-    /// Its path in the trash, below the library's root.
-    pub file: String,
-    /// Why it stays, and what to do.
-    pub message: String,
-    /// Since when, RFC 3339.
-    pub at: String,
-}
-
-/// The last scan.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ScanStatus {
-    /// When it ended, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<String>,
-    /// How long it took, in milliseconds.
-    pub duration_millis: i64,
+    /// Seconds that an EncodeJob stays.
+    ///
+    /// # Errors
+    /// [`QuantityError::Duration`] when `jobsTtl` is no duration.
+    pub fn jobs_ttl_seconds(spec: Option<&Self>) -> Result<u64, QuantityError> {
+        parse_seconds(spec.and_then(|s| s.jobs_ttl.as_deref()).unwrap_or(Self::JOBS_TTL))
+    }
 }

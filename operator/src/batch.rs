@@ -13,6 +13,8 @@ pub(crate) struct BatchFacts {
     pub(crate) deleting: bool,
     /// Whether it ended, one way or the other.
     pub(crate) ended: bool,
+    /// Whether it waits for Kueue.
+    pub(crate) suspended: bool,
     pub(crate) made: Option<Timestamp>,
 }
 
@@ -25,6 +27,7 @@ impl BatchFacts {
             role: job.labels().get(labels::ROLE).cloned().unwrap_or_default(),
             deleting: job.metadata.deletion_timestamp.is_some(),
             ended: conditions.iter().any(|c| matches!(c.type_.as_str(), "Failed" | "Complete") && c.status == "True"),
+            suspended: job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true)),
             made: job.metadata.creation_timestamp.as_ref().map(|t| t.0),
         }
     }

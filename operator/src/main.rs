@@ -18,6 +18,7 @@ mod library;
 mod metrics;
 mod pause;
 mod pods;
+mod schedule;
 mod start;
 mod uninstall;
 mod writer;

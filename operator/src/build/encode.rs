@@ -6,7 +6,7 @@ use av1_crds::library::MediaLibrary;
 use av1_crds::wire::EncodeTask;
 use av1_crds::{AGENT_PORT, EncodeJob, labels, paths};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ContainerPort;
+use k8s_openapi::api::core::v1::{Affinity, ContainerPort, NodeSelectorTerm};
 use kube::ResourceExt;
 
 use super::pod::{
@@ -14,6 +14,8 @@ use super::pod::{
 };
 use super::{PodSize, batch_name, role};
 
+/// Label by which Kueue knows a Job's queue: <https://kueue.sigs.k8s.io/docs/tasks/run/jobs/>.
+const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
 /// Name of the volume that hides `.av1`.
 const NOTHING: &str = "nothing";
 
@@ -73,7 +75,39 @@ pub(crate) fn encode_job(
     let mut template = pod.pod(vec![workdir], main, vec![empty(NOTHING)]);
     if let Some(spec) = template.spec.as_mut() {
         spec.termination_grace_period_seconds = Some(options.grace_seconds);
-        spec.node_selector = library.spec.pods.as_ref().and_then(|p| p.node_selector.clone());
+        let wanted = library.spec.pods.clone().unwrap_or_default();
+        spec.node_selector = wanted.node_selector;
+        spec.priority_class_name = wanted.priority_class_name;
+        spec.runtime_class_name = wanted.runtime_class_name;
+        spec.affinity = with_node(wanted.affinity, spec.affinity.take());
     }
-    Ok(pod.job(batch_name(&job.uid().unwrap_or_default(), role::ENCODE, run), job, template))
+    let mut batch = pod.job(batch_name(&job.uid().unwrap_or_default(), role::ENCODE, run), job, template);
+    if let Some(queue) = library.spec.queue_name.clone().filter(|name| !name.is_empty()) {
+        batch.labels_mut().insert(QUEUE_LABEL.to_owned(), queue);
+        // Kueue takes it from here: it lets the Job go on when there is room.
+        if let Some(spec) = batch.spec.as_mut() {
+            spec.suspend = Some(true);
+        }
+    }
+    Ok(batch)
+}
+
+/// What the user asks for, on no other node than the library's, if it has one.
+fn with_node(wanted: Option<Affinity>, node: Option<Affinity>) -> Option<Affinity> {
+    let Some(mut wanted) = wanted else { return node };
+    let required =
+        |affinity: Option<Affinity>| affinity?.node_affinity?.required_during_scheduling_ignored_during_execution;
+    let Some(node) = required(node) else { return Some(wanted) };
+    let fields = node.node_selector_terms.into_iter().next().and_then(|term| term.match_fields).unwrap_or_default();
+    let of_nodes = wanted.node_affinity.get_or_insert_default();
+    let terms =
+        &mut of_nodes.required_during_scheduling_ignored_during_execution.get_or_insert_default().node_selector_terms;
+    if terms.is_empty() {
+        terms.push(NodeSelectorTerm::default());
+    }
+    // One term is enough for a node: each has to name it.
+    for term in terms {
+        term.match_fields.get_or_insert_default().extend(fields.clone());
+    }
+    Some(wanted)
 }

@@ -145,6 +145,7 @@ impl RolePod<'_> {
                     run_as_non_root: Some(self.user.uid != 0),
                     run_as_user: Some(self.user.uid),
                     run_as_group: Some(self.user.gid),
+                    supplemental_groups: pods.supplemental_groups,
                     seccomp_profile: Some(SeccompProfile {
                         type_: "RuntimeDefault".to_owned(),
                         localhost_profile: None,

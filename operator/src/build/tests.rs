@@ -7,6 +7,7 @@ use av1_crds::wire::{
     CatalogTask, EncodeTask, EncodeVerdict, FileIdentity, JobId, LibraryId, OutputFile, PrepareStep, PrepareTask,
     PurgeTask, RestoreTask, SettleTask, Wanted,
 };
+use kube::ResourceExt;
 use serde_json::json;
 
 use super::*;
@@ -44,6 +45,10 @@ fn settings() -> Settings {
 const USER: User = User { uid: 1000, gid: 1001 };
 
 fn encode() -> k8s_openapi::api::batch::v1::Job {
+    encode_of(&library())
+}
+
+fn encode_of(library: &MediaLibrary) -> k8s_openapi::api::batch::v1::Job {
     let task = EncodeTask {
         library: id(),
         job: JobId { name: "films-0123456789".into(), uid: "job".into(), run: 2 },
@@ -56,7 +61,7 @@ fn encode() -> k8s_openapi::api::batch::v1::Job {
         again: false,
         take_over_run: Some(1),
     };
-    encode_job(&library(), &job(), &task, USER, PodSize { cpus: 4, memory_mib: 4096 }, &options()).unwrap()
+    encode_job(library, &job(), &task, USER, PodSize { cpus: 4, memory_mib: 4096 }, &options()).unwrap()
 }
 
 fn settle() -> k8s_openapi::api::batch::v1::Job {
@@ -204,4 +209,34 @@ fn a_host_path_library_stays_on_its_node() {
     let term = &job["spec"]["template"]["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
         ["nodeSelectorTerms"][0];
     assert_eq!(term["matchFields"][0], json!({"key": "metadata.name", "operator": "In", "values": ["nas"]}));
+}
+
+#[test]
+fn what_the_user_asks_of_encode_pods_holds_beside_the_library_s_own_node() {
+    let mut library = library();
+    library.spec.volume = serde_json::from_value(json!({"hostPath": {"path": "/media/films", "node": "nas"}})).unwrap();
+    let rule = |key: &str| json!({"matchExpressions": [{"key": key, "operator": "Exists"}]});
+    library.spec.pods = serde_json::from_value(json!({
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [rule("a"), rule("b")]}}},
+        "priorityClassName": "batch", "runtimeClassName": "kata", "supplementalGroups": [44]
+    }))
+    .unwrap();
+    let job = serde_json::to_value(encode_of(&library)).unwrap();
+    let pod = &job["spec"]["template"]["spec"];
+    assert_eq!((&pod["priorityClassName"], &pod["runtimeClassName"]), (&json!("batch"), &json!("kata")));
+    assert_eq!(pod["securityContext"]["supplementalGroups"], json!([44]));
+    let terms = &pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"];
+    for (term, key) in terms.as_array().unwrap().iter().zip(["a", "b"]) {
+        assert_eq!(term["matchExpressions"][0]["key"], key);
+        assert_eq!(term["matchFields"][0]["values"], json!(["nas"]));
+    }
+}
+
+#[test]
+fn an_encode_job_of_a_queue_waits_for_kueue() {
+    let mut library = library();
+    library.spec.queue_name = Some("media".into());
+    let job = encode_of(&library);
+    assert_eq!(job.labels()["kueue.x-k8s.io/queue-name"], "media");
+    assert_eq!(job.spec.unwrap().suspend, Some(true));
 }

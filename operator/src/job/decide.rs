@@ -23,6 +23,7 @@ use crate::build::{batch_name, role};
 use crate::conditions::{Is, Writer, cut};
 use crate::context::{EventDraft, Options};
 use crate::pods::PodFacts;
+use crate::schedule;
 
 /// Something to be done to the cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +57,21 @@ struct Draft<'a> {
     out: Decision,
 }
 
+/// Why a job is not to encode now.
+struct Suspension {
+    /// Reason of the condition.
+    reason: &'static str,
+    why: String,
+    /// Until the next look, while it is paused.
+    seconds: u64,
+}
+
+impl Suspension {
+    fn asked(why: &str) -> Self {
+        Self { reason: reason::SUSPENDED, why: why.to_owned(), seconds: 5 }
+    }
+}
+
 /// What to do about what was observed.
 pub(crate) fn decide(observed: &Observed, options: &Options) -> Decision {
     let status = observed.job.status.clone().unwrap_or_default();
@@ -87,7 +103,7 @@ impl Draft<'_> {
             (status.retry, status.failures, status.lost, status.not_before) = (spec.retry, 0, 0, None);
         }
         if spec.suspend && order(&self.observed.job).is_none() {
-            self.pause("spec.suspend is true");
+            self.pause(&Suspension::asked("spec.suspend is true"));
         } else if self.observed.library.is_none() {
             let name = &self.observed.job.spec.library_ref.name;
             self.set(
@@ -105,9 +121,11 @@ impl Draft<'_> {
 
     fn paused(&mut self) {
         self.delete_jobs(|_| true);
-        if self.is_suspended() && order(&self.observed.job).is_none() {
+        let suspension = self.suspension().filter(|_| order(&self.observed.job).is_none());
+        if let Some(suspension) = suspension {
+            self.set(conditions::PLACED, false, suspension.reason, suspension.why);
             // Changes of the library do not come by here.
-            self.look_again(if self.observed.job.spec.suspend { 300 } else { 5 });
+            self.look_again(if self.observed.job.spec.suspend { 300 } else { suspension.seconds });
         } else if self.become_phase(Phase::Queued, "no longer suspended") {
             self.set(conditions::PLACED, false, reason::WAITING_FOR_SLOT, "waits for its turn");
         }
@@ -183,14 +201,31 @@ impl Draft<'_> {
         }
     }
 
-    fn is_suspended(&self) -> bool {
-        self.observed.job.spec.suspend || self.observed.library.as_ref().is_some_and(|l| l.spec.suspend)
+    /// Why the job is not to encode now, if it is not.
+    fn suspension(&self) -> Option<Suspension> {
+        let library = self.observed.library.as_ref();
+        if self.observed.job.spec.suspend {
+            return Some(Suspension::asked("spec.suspend is true"));
+        }
+        if library.is_some_and(|library| library.spec.suspend) {
+            return Some(Suspension::asked("the library's spec.suspend is true"));
+        }
+        let (until, told) = library.and_then(|library| schedule::stops(library, self.observed.now))?;
+        Some(Suspension {
+            reason: reason::OUTSIDE_SCHEDULE,
+            why: format!("paused until {told}, by the library's spec.schedule"),
+            seconds: schedule::seconds_until(until, self.observed.now, 30),
+        })
     }
 
-    fn pause(&mut self, why: &str) {
-        if self.become_phase(Phase::Paused, &format!("{why}; what is finished is kept")) {
+    fn is_suspended(&self) -> bool {
+        self.suspension().is_some()
+    }
+
+    fn pause(&mut self, suspension: &Suspension) {
+        if self.become_phase(Phase::Paused, &format!("{}; what is finished is kept", suspension.why)) {
             self.forget_pod();
-            self.set(conditions::PLACED, false, reason::SUSPENDED, why);
+            self.set(conditions::PLACED, false, suspension.reason, suspension.why.clone());
             self.look_again(5);
         }
     }

@@ -2,7 +2,7 @@
 
 use av1_crds::{EncodeJob, FINALIZER};
 use k8s_openapi::api::batch::v1::Job;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -50,6 +50,15 @@ pub(crate) async fn apply(
     let jobs: Api<EncodeJob> = Api::namespaced(context.client.clone(), namespace);
     for job in &desired.new_jobs {
         create(&jobs, job).await?;
+    }
+    for job in &desired.expired {
+        let seen = Preconditions { uid: job.uid(), resource_version: job.resource_version() };
+        let (name, params) = (job.name_any(), DeleteParams::background().preconditions(seen));
+        match timed(format!("delete EncodeJob {namespace}/{name}"), jobs.delete(&name, &params)).await {
+            // Written meanwhile: it is asked for again.
+            Err(error) if !error.is_not_found() && !error.is_conflict() => return Err(error),
+            _ => {}
+        }
     }
     let mut changed = Vec::new();
     for change in desired.changes {

@@ -1,6 +1,8 @@
 //! What to do about a library. Pure: from what was observed to objects, changes of jobs, status, Events and the next look.
 
 mod admission;
+mod failures;
+mod history;
 mod purge;
 mod queue;
 mod storage;
@@ -10,11 +12,12 @@ use std::time::Duration;
 
 use av1_crds::conditions::{self, reason};
 use av1_crds::job::EncodeJobStatus;
-use av1_crds::library::{JobCounts, ScanRules, ScanStatus};
+use av1_crds::library::{HistorySpec, JobCounts, ScanRules, ScanStatus};
 use av1_crds::settings::Settings;
 use av1_crds::wire::{CatalogSummary, CatalogTask, LibraryId};
 use av1_crds::{EncodeJob, MediaLibraryStatus, Phase};
 use av1_media::encoders::check as encoders;
+use av1_media::gates::Selection;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
@@ -25,6 +28,7 @@ use super::observe::{Observed, SummaryView};
 use crate::build::{User, catalog_deployment, catalog_service};
 use crate::conditions::{Is, Writer, find};
 use crate::context::{EventDraft, Options};
+use crate::schedule;
 use av1_crds::figures;
 
 /// What was decided and not done yet.
@@ -48,6 +52,8 @@ pub(crate) struct Desired {
     pub(crate) deployment: Option<Deployment>,
     pub(crate) service: Option<Service>,
     pub(crate) new_jobs: Vec<EncodeJob>,
+    /// Jobs that ended long ago.
+    pub(crate) expired: Vec<EncodeJob>,
     pub(crate) changes: Vec<JobChange>,
 }
 
@@ -65,12 +71,16 @@ pub(crate) struct JobChange {
 struct Valid {
     settings: Settings,
     scan: ScanRules,
+    /// Seconds that a job stays after its end.
+    jobs_ttl: u64,
 }
 
 /// A decision in the making.
 struct Draft<'a> {
     observed: &'a Observed,
     options: &'a Options,
+    /// When encodes may start again, when this is no time for them.
+    closed: Option<String>,
     out: Decision,
 }
 
@@ -83,7 +93,8 @@ pub(crate) fn decide(observed: &Observed, options: &Options) -> Decision {
         requeue: Duration::from_secs(5),
         purged: None,
     };
-    let mut draft = Draft { observed, options, out };
+    let mut draft = Draft { observed, options, closed: None, out };
+    draft.forgive();
     draft.out.status.observed_generation = observed.library.metadata.generation;
     let trouble = draft.work();
     draft.conclude(trouble);
@@ -126,25 +137,37 @@ impl Draft<'_> {
             return Some(trouble);
         }
         self.purge();
-        let space = self.low_space();
+        self.expire(valid.jobs_ttl);
+        let trouble = self.low_space().or_else(|| self.failing());
         self.new_jobs();
-        self.admissions(space.as_ref().map_or(Ok(()), Err));
-        space
+        self.admissions(trouble.as_ref().map_or(Ok(()), Err));
+        trouble
     }
 
     fn valid(&mut self) -> Result<Valid, Trouble> {
+        let checked = self.checked();
+        if let Err(trouble) = &checked {
+            self.admissions(Err(trouble));
+        }
+        checked
+    }
+
+    fn checked(&mut self) -> Result<Valid, Trouble> {
         let spec = &self.observed.library.spec;
-        let settings = Settings::resolve(&spec.sections(), &av1_crds::settings::SettingsSections::default());
-        let scan = ScanRules::resolve(spec.scan.as_ref());
-        let trouble = match (settings, scan) {
-            (Ok(settings), Ok(scan)) => match encoders::check(&settings) {
-                Ok(()) => return Ok(Valid { settings, scan }),
-                Err(error) => Trouble::person(reason::INVALID_ENCODER_PARAMS, error.to_string()),
-            },
-            (Err(error), _) | (_, Err(error)) => Trouble::person(reason::INVALID_SETTINGS, error.to_string()),
-        };
-        self.admissions(Err(&trouble));
-        Err(trouble)
+        let invalid = |error: &dyn std::fmt::Display| Trouble::person(reason::INVALID_SETTINGS, error.to_string());
+        let settings = Settings::resolve(&spec.sections(), &av1_crds::settings::SettingsSections::default())
+            .map_err(|e| invalid(&e))?;
+        let scan = ScanRules::resolve(spec.scan.as_ref()).map_err(|e| invalid(&e))?;
+        Selection::new(&scan).map_err(|e| invalid(&e))?;
+        let jobs_ttl = HistorySpec::jobs_ttl_seconds(spec.history.as_ref()).map_err(|e| invalid(&e))?;
+        if let Some(schedule) = &spec.schedule {
+            let view = schedule::look(schedule, self.observed.now).map_err(|e| invalid(&e))?;
+            if let schedule::View::Closed { told, .. } = view {
+                self.closed = Some(told);
+            }
+        }
+        encoders::check(&settings).map_err(|e| Trouble::person(reason::INVALID_ENCODER_PARAMS, e.to_string()))?;
+        Ok(Valid { settings, scan, jobs_ttl })
     }
 
     /// The catalog's objects, and what it says.
@@ -271,10 +294,15 @@ impl Draft<'_> {
         let counts = self.out.status.jobs.clone().unwrap_or_default();
         let suspended = self.observed.library.spec.suspend;
         let busy = counts.encoding + counts.settling > 0;
-        let (why, message) = match (busy, suspended) {
-            (true, _) => (reason::AS_EXPECTED, "jobs encode or settle"),
-            (false, true) => (reason::SUSPENDED, "spec.suspend is true"),
-            (false, false) => (reason::IDLE, "no job encodes"),
+        let pause = match &self.closed {
+            _ if suspended => Some((reason::SUSPENDED, "no job starts because spec.suspend is true".to_owned())),
+            Some(told) => Some((reason::OUTSIDE_SCHEDULE, format!("no encode starts before {told}, by spec.schedule"))),
+            None => None,
+        };
+        let (why, message) = match &pause {
+            _ if busy => (reason::AS_EXPECTED, "jobs encode or settle"),
+            Some((why, message)) => (*why, message.as_str()),
+            None => (reason::IDLE, "no job encodes"),
         };
         self.set(conditions::ENCODING, busy, why, message);
         match &trouble {
@@ -288,13 +316,10 @@ impl Draft<'_> {
         }
         match &trouble {
             Some(t) => self.set(conditions::READY, false, t.reason, &t.message),
-            None if suspended => self.set(
-                conditions::READY,
-                true,
-                reason::SUSPENDED,
-                "ready; no job starts because spec.suspend is true",
-            ),
-            None => self.set(conditions::READY, true, reason::AS_EXPECTED, "work goes on by itself"),
+            None => match pause {
+                Some((why, message)) => self.set(conditions::READY, true, why, format!("ready; {message}")),
+                None => self.set(conditions::READY, true, reason::AS_EXPECTED, "work goes on by itself"),
+            },
         }
         self.tell_changes(trouble.is_some_and(|t| t.needs_person));
     }

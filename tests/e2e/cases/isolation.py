@@ -110,10 +110,25 @@ def suspending_keeps_finished_chunks_and_resuming_goes_on(library):
     kube.wait_for("a new frame", lambda: page(library)["frames"] > resumed["frames"], timeout=120)
 
 
+def a_schedule_that_closes_pauses_the_encode_and_one_that_opens_goes_on(library):
+    hour = (time.gmtime().tm_hour + 2) % 24
+    before = page(library)["chunksDone"]
+    library.patch({"schedule": {"windows": [{"start": f"{hour:02}:00", "end": f"{hour:02}:30"}]}})
+    kube.wait_for("the job to pause", lambda: library.phase(FILM) == "Paused", timeout=150)
+    placed = {c["type"]: c for c in library.job(FILM)["status"]["conditions"]}["Placed"]
+    assert placed["reason"] == "OutsideSchedule" and f"{hour:02}:00 UTC" in placed["message"], placed
+    kube.wait_for("the library to say so", lambda: "OutsideSchedule" in [c["reason"] for c in library.status()["conditions"]], timeout=30)
+    hour = time.gmtime().tm_hour
+    library.patch({"schedule": {"windows": [{"start": f"{hour:02}:00", "end": f"{(hour + 2) % 24:02}:00"}]}})
+    resumed = kube.wait_for("the encode to go on", lambda: page(library) if page(library)["chunks"] else None, timeout=180)
+    assert resumed["chunksResumed"] >= before, (resumed, before)
+
+
 def page(library):
     return json.loads(kube.kubectl("get", "--raw", f"/api/v1/namespaces/{library.name}/pods/{library.pod()}:9090/proxy/progress"))
 
 
 TESTS = [its_cpus_are_its_own, it_has_no_token_and_no_capabilities, it_cannot_write_to_the_library_or_its_own_root,
          it_sees_no_state_and_no_other_jobs_folder, resources_metrics_and_the_plugin_agree_with_the_encodes_own_log,
-         suspending_keeps_finished_chunks_and_resuming_goes_on]
+         suspending_keeps_finished_chunks_and_resuming_goes_on,
+         a_schedule_that_closes_pauses_the_encode_and_one_that_opens_goes_on]

@@ -51,9 +51,18 @@ def sizes_and_unknown_fields_are_refused():
     says(library(scan={"mimSize": "2Gi"}), "mimSize")
 
 
+def schedules_and_queues_that_cannot_be_are_refused():
+    says(library(schedule={"windows": [{"start": "25:00", "end": "07:00"}]}), "write 22:00")
+    says(library(schedule={"windows": [{"start": "22:00", "end": "7"}]}), "write 07:00")
+    says(library(schedule={"windows": []}), "windows")
+    says(library(schedule={"windows": [{"days": ["Saturday"], "start": "22:00", "end": "07:00"}]}), "Saturday", "Sat")
+    says(library(queueName="Media Queue"), "LocalQueue of Kueue")
+    says(library(history={"jobsTtl": "a week"}), "write 168h")
+
+
 def a_long_name_is_refused():
     says(refusal("MediaLibrary", {"volume": {"persistentVolumeClaim": {"claimName": "media"}}}, name="x" * 41), "at most 40 characters")
 
 
 TESTS = [two_volumes_are_refused, fractional_cpus_are_refused, paths_that_leave_the_library_are_refused,
-         sizes_and_unknown_fields_are_refused, a_long_name_is_refused]
+         sizes_and_unknown_fields_are_refused, schedules_and_queues_that_cannot_be_are_refused, a_long_name_is_refused]

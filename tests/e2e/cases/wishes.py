@@ -114,6 +114,14 @@ def protecting_gates_cannot_be_forced(library):
     assert "protect the file" in said, said
 
 
+def ended_jobs_go_after_their_time_and_no_scan_makes_them_again(library):
+    library.patch({"history": {"jobsTtl": "1s"}})
+    kube.wait_for("the cancelled and the rejected job to go", lambda: not library.jobs_of(FILM) + library.jobs_of(TIGHT), timeout=60)
+    library.scans_go_by()
+    assert not library.jobs_of(FILM) and library.verdict(FILM) == "CancelledByUser", library.verdict(FILM)
+    assert library.jobs_of(BIKES), "a job whose original is in the trash went"
+
+
 def originals_leave_the_trash_after_their_time_unless_their_replacement_changed(library):
     short = Context("purged", {"scan": {"minSize": "100Ki", "intervalSeconds": 2, "include": [BIKES, "Shorts/-x*"]},
                                "replacement": {"trashRetention": "15s"}})
@@ -142,4 +150,5 @@ TESTS = [a_running_encode_is_cancelled_and_no_scan_takes_the_file_up_again,
          undo_brings_the_very_same_bytes_back_and_no_scan_encodes_them_again,
          undo_of_undo_brings_the_av1_file_back_without_an_encode, undo_works_from_the_volume_alone_when_the_job_is_gone,
          skip_leaves_a_marker_and_asking_again_encodes_the_file, a_forced_gate_is_passed_over_and_a_rejected_job_is_tried_again,
-         protecting_gates_cannot_be_forced, originals_leave_the_trash_after_their_time_unless_their_replacement_changed]
+         protecting_gates_cannot_be_forced,
+         ended_jobs_go_after_their_time_and_no_scan_makes_them_again, originals_leave_the_trash_after_their_time_unless_their_replacement_changed]

@@ -37,13 +37,20 @@ impl Draft<'_> {
             },
             None if self.out.status.pod_uid.is_some() => self.pod_lost("the pod is gone and left no result"),
             None => match batch {
-                None if self.is_suspended() => self.pause("suspended before a pod was made"),
-                None => self.start(run),
+                None => match self.suspension() {
+                    Some(suspension) => self.pause(&suspension),
+                    None => self.start(run),
+                },
                 Some(batch) if batch.deleting => self.look_again(5),
                 Some(batch) if batch.ended => self.pod_lost("the pod is gone and left no result"),
                 Some(_) if self.is_suspended() => {
                     self.out.actions.push(Action::Delete(name));
                     self.look_again(5);
+                }
+                Some(batch) if batch.suspended => {
+                    let message = format!("Job {name} waits until Kueue admits it: kubectl get workloads says why");
+                    self.set(conditions::PLACED, false, reason::WAITING_FOR_QUEUE, message);
+                    self.look_again(10);
                 }
                 Some(batch) => {
                     let told = batch.without_pod(self.observed.now);
@@ -142,8 +149,8 @@ impl Draft<'_> {
     /// The run's pod was lost: no failure, up to a cap.
     fn pod_lost(&mut self, why: &str) {
         const MOST_LOST: i64 = 20;
-        if self.is_suspended() {
-            return self.pause("suspended");
+        if let Some(suspension) = self.suspension() {
+            return self.pause(&suspension);
         }
         self.out.status.lost += 1;
         let lost = self.out.status.lost;

@@ -9,6 +9,7 @@ use av1_crds::{EncodeJob, MediaLibrary};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+mod pausing;
 mod random;
 mod wishes;
 

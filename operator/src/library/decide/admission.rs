@@ -1,7 +1,8 @@
 //! Whose turn is it? Looks at all jobs of the library at once. Pure.
 //!
 //! A job starts when its library is ready, a slot is free (`maxJobs` counts encodes), not too many outputs wait unsettled
-//! (`maxJobs` + 1), no other live job works on its file, there is room for its output, and its back-off is over. A job that
+//! (`maxJobs` + 1), no other live job works on its file, there is room for its output, its back-off is over, a window of the
+//! schedule is open, and the last jobs did not all fail. A job that
 //! has begun goes before those that have not, then the one with the higher priority, then the older; one that is suspended no
 //! more keeps its slot until it is Queued again. What the user orders instead of an encode (a restore, a marker) needs neither
 //! slot nor catalog nor room, only the volume, and that no pod works on the file.
@@ -40,6 +41,10 @@ pub(super) enum Turn {
 pub(super) struct Limits {
     pub(super) max_jobs: usize,
     pub(super) free_bytes: Option<u64>,
+    /// When the schedule's next window opens, when none is open.
+    pub(super) closed: Option<String>,
+    /// Why no encode starts but those that their users retry.
+    pub(super) failing: Option<String>,
     pub(super) now: Timestamp,
 }
 
@@ -96,6 +101,14 @@ fn blocked(job: &EncodeJob, jobs: &[EncodeJob], limits: &Limits) -> Option<Turn>
     if order(job).is_some() {
         return None;
     }
+    if let Some(told) = &limits.closed {
+        let message = format!("waits until {told}, by the library's spec.schedule");
+        return Some(Turn::Wait { reason: reason::OUTSIDE_SCHEDULE, message });
+    }
+    // Another try is how its user finds out whether the cause is put right.
+    if let Some(why) = limits.failing.as_ref().filter(|_| job.spec.retry == 0) {
+        return Some(Turn::Wait { reason: reason::CONSECUTIVE_FAILURES, message: why.clone() });
+    }
     let size = job.annotations().get(labels::SIZE).and_then(|s| s.parse::<u64>().ok())?;
     let needed = size.saturating_mul(2);
     if limits.free_bytes.is_some_and(|free| free < needed) {
@@ -124,6 +137,10 @@ fn goes_before(other: &EncodeJob, job: &EncodeJob) -> bool {
     }
 }
 
+fn is_failing(trouble: &Trouble) -> bool {
+    trouble.reason == reason::CONSECUTIVE_FAILURES
+}
+
 impl Draft<'_> {
     /// Gives every job that waits its turn, or tells it why it waits.
     pub(super) fn admissions(&mut self, ready: Result<(), &Trouble>) {
@@ -135,8 +152,11 @@ impl Draft<'_> {
                 SummaryView::Got(summary) if summary.total_bytes > 0 => Some(summary.free_bytes),
                 _ => None,
             },
+            closed: self.closed.clone(),
+            failing: ready.err().filter(|trouble| is_failing(trouble)).map(|trouble| trouble.message.clone()),
             now: observed.now,
         };
+        let ready = ready.or_else(|trouble| if is_failing(trouble) { Ok(()) } else { Err(trouble) });
         let prepared =
             self.out.status.storage.as_ref().is_some_and(|s| s.prepared_for.is_some() && s.volume_id.is_some());
         for (job, turn) in turns(&observed.jobs, &limits) {

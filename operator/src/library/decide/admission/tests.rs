@@ -26,7 +26,7 @@ fn job(name: &str, path: &str, age: i64, phase: Phase) -> EncodeJob {
 }
 
 fn limits(max_jobs: usize) -> Limits {
-    Limits { max_jobs, free_bytes: Some(100), now: at(1_000) }
+    Limits { max_jobs, free_bytes: Some(100), closed: None, failing: None, now: at(1_000) }
 }
 
 fn told(jobs: &[EncodeJob], limits: &Limits) -> Vec<String> {

@@ -1,0 +1,220 @@
+//! What the operator knows about a library.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the operator knows about a library.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MediaLibraryStatus {
+    /// Generation of the spec that this status is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// StorageReady, CatalogReady, Encoding, Degraded, Ready.
+    pub conditions: Vec<Condition>,
+    /// Counts of files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<FileCounts>,
+    /// Skipped files by reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped_by_reason: BTreeMap<String, i64>,
+    /// Counts of bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<ByteCounts>,
+    /// Bytes saved so far, for people, such as 1.4 TiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved: Option<String>,
+    /// Live jobs by what they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<JobCounts>,
+    /// The volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<StorageStatus>,
+    /// The last scan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_scan: Option<ScanStatus>,
+    /// What left the trash after its time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purge: Option<PurgeStatus>,
+    /// Number of prepare Jobs made so far.
+    pub prepare_runs: i64,
+    /// Prepare Jobs that failed since the last that did not, for the back-off.
+    pub prepare_failures: i64,
+    /// Failed jobs that ended before this time, RFC 3339, no longer pause the library: its spec was changed then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failures_counted_from: Option<String>,
+}
+
+/// Counts of files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FileCounts {
+    /// Files with one of the extensions.
+    pub total: i64,
+    /// Worth encoding, or done by us.
+    pub eligible: i64,
+    /// Replaced by us.
+    pub done: i64,
+    /// AV1 already, not by us.
+    pub already_av1: i64,
+    /// Passed over, besides the other groups here.
+    pub skipped: i64,
+    /// Encoded but not smaller.
+    pub rejected: i64,
+    /// Given up.
+    pub failed: i64,
+    /// Worth encoding and not done yet.
+    pub pending: i64,
+    /// Not readable by ffprobe.
+    pub unreadable: i64,
+    /// Whether the first walk of the whole tree has ended; counts before that are of what was seen so far.
+    pub complete: bool,
+}
+
+/// Counts of bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ByteCounts {
+    /// Of all files seen.
+    pub scanned: i64,
+    /// Of replaced files, before.
+    pub replaced_before: i64,
+    /// Of replaced files, after.
+    pub replaced_after: i64,
+    /// Difference of the two: what is saved once the trash is empty.
+    pub freed: i64,
+    /// Of originals in the trash.
+    pub in_trash: i64,
+}
+
+/// Live jobs by what they do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobCounts {
+    /// Waiting.
+    pub queued: i64,
+    /// With an encode pod.
+    pub encoding: i64,
+    /// With a pod that settles, marks or restores.
+    pub settling: i64,
+}
+
+/// The volume, as prepare and the catalog found it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StorageStatus {
+    /// Random id written on the volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_id: Option<String>,
+    /// User and group that the library's pods run as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_user: Option<i64>,
+    /// Group that the library's pods run as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_group: Option<i64>,
+    /// How files are swapped in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swap: Option<SwapMethod>,
+    /// Digest of the volume and users in the spec that all this is about; recorded when a prepare begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spec_digest: Option<String>,
+    /// Digest of the volume and users in the spec that were prepared; none while a prepare is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepared_for: Option<String>,
+    /// When the volume was prepared, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepared_at: Option<String>,
+    /// The node that holds a ReadWriteOnce volume; all pods of the library go there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Free bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<i64>,
+    /// Size in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_bytes: Option<i64>,
+    /// Free space, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free: Option<String>,
+    /// What the volume can and cannot do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How a file is swapped in, from the safest to the least safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SwapMethod {
+    /// renameat2 with RENAME_EXCHANGE: both names change at one instant.
+    Exchange,
+    /// The original is hard-linked into the trash, then the replacement is renamed over it.
+    Link,
+    /// Two renames with a journal; for an instant the name is empty.
+    TwoRenames,
+}
+
+/// What left the trash after its time, and what is leaving it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PurgeStatus {
+    /// Number of the latest purge Job; only rises.
+    pub run: i64,
+    /// Whether it is under way.
+    pub active: bool,
+    /// The files in the trash that it is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trash: Vec<String>,
+    /// The work folders that it is about, by job UID.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub work: Vec<String>,
+    /// UID of its pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_uid: Option<String>,
+    /// UIDs of its earlier pods, which ended without a result and may have left a claim.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ended_pods: Vec<String>,
+    /// Runs that failed or were lost since the last that did not, for the back-off.
+    pub failures: i64,
+    /// No purge starts before this time, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
+    /// When the last purge ended, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+    /// Files that left the trash so far.
+    pub purged: i64,
+    /// Their bytes.
+    pub freed: i64,
+    /// Work folders without a job that were removed so far.
+    pub work_removed: i64,
+    /// Files past their time that stay, because what replaced them could not be read again as it was written.
+    pub kept_count: i64,
+    /// The first of them; tried again after a day.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<KeptFile>,
+}
+
+/// A file in the trash that stays though it is past its time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KeptFile {
+    /// Its path in the trash, below the library's root.
+    pub file: String,
+    /// Why it stays, and what to do.
+    pub message: String,
+    /// Since when, RFC 3339.
+    pub at: String,
+}
+
+/// The last scan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ScanStatus {
+    /// When it ended, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_millis: i64,
+}
