@@ -100,8 +100,20 @@ impl SuperviseError {
 /// # Errors
 /// [`SuperviseError`] when it can't be started, fails, takes too long or writes too much.
 pub(crate) fn capture(command: &Command, limits: &Limits) -> Result<Captured, SuperviseError> {
+    capture_unless(&AtomicBool::new(false), command, limits)
+}
+
+/// [`capture`], which ends as soon as `stop` becomes true, too.
+///
+/// # Errors
+/// As of [`capture`].
+pub(crate) fn capture_unless(
+    stop: &AtomicBool,
+    command: &Command,
+    limits: &Limits,
+) -> Result<Captured, SuperviseError> {
     let mut stdout = Vec::new();
-    let stderr_tail = run(command, limits, &mut |chunk| {
+    let stderr_tail = run(stop, command, limits, &mut |chunk| {
         stdout.extend_from_slice(chunk);
         stdout.len() <= limits.stdout
     })?;
@@ -119,7 +131,7 @@ pub(crate) fn stream(
     on_stdout_line: &mut dyn FnMut(&str),
 ) -> Result<String, SuperviseError> {
     let mut pending: Vec<u8> = Vec::new();
-    let stderr_tail = run(command, limits, &mut |chunk| {
+    let stderr_tail = run(&AtomicBool::new(false), command, limits, &mut |chunk| {
         pending.extend_from_slice(chunk);
         let mut from = 0;
         while let Some(length) = pending[from..].iter().position(|b| *b == b'\n') {
@@ -136,7 +148,12 @@ pub(crate) fn stream(
 }
 
 /// Runs `command`; `on_chunk` returns false when it has had enough.
-fn run(command: &Command, limits: &Limits, on_chunk: &mut dyn FnMut(&[u8]) -> bool) -> Result<String, SuperviseError> {
+fn run(
+    stop: &AtomicBool,
+    command: &Command,
+    limits: &Limits,
+    on_chunk: &mut dyn FnMut(&[u8]) -> bool,
+) -> Result<String, SuperviseError> {
     let program = command.program;
     let deadline = Instant::now() + limits.wall;
     let mut running = Running::spawn(command, None, Stdio::null(), Stdio::piped())?;
@@ -152,13 +169,13 @@ fn run(command: &Command, limits: &Limits, on_chunk: &mut dyn FnMut(&[u8]) -> bo
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        running.check_limits(deadline, limits)?;
+        running.check_limits(stop, deadline, limits)?;
     }
     let status = loop {
         if let Some(status) = running.poll().map_err(|source| SuperviseError::Read { program, source })? {
             break status;
         }
-        running.check_limits(deadline, limits)?;
+        running.check_limits(stop, deadline, limits)?;
         std::thread::sleep(Duration::from_millis(2));
     };
     let stderr_tail = running.end();
@@ -245,8 +262,8 @@ impl Running {
         receiver
     }
 
-    fn check_limits(&mut self, deadline: Instant, limits: &Limits) -> Result<(), SuperviseError> {
-        if stop_requested() {
+    fn check_limits(&mut self, stop: &AtomicBool, deadline: Instant, limits: &Limits) -> Result<(), SuperviseError> {
+        if stop_requested() || stop.load(Ordering::Relaxed) {
             return Err(SuperviseError::Stopped { program: self.program });
         }
         if Instant::now() > deadline {

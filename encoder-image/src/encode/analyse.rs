@@ -199,8 +199,40 @@ fn clock(text: &str) -> Option<f64> {
     Some(hours * 3_600.0 + minutes * 60.0 + seconds)
 }
 
-/// Writes the script that feeds Av1an and checks that it gives `frames` frames; the index is built on the way. Returns the
-/// script.
+/// The script that gives the frames of stream `index` of `path` as `picture` plans them.
+///
+/// # Errors
+/// [`Ended`] when the path can't be told to the plugin.
+pub(crate) fn script_of(
+    files: &Files,
+    (path, index): (&Path, u32),
+    picture: &Picture,
+    rate: Rational,
+) -> Result<String, Ended> {
+    let text = |path: &Path| {
+        path.to_str()
+            .map(str::to_owned)
+            .ok_or_else(|| Ended::skipped(reasons::UNREPRESENTABLE_NAME, "the path is not UTF-8"))
+    };
+    Ok(script(&text(path)?, index, &text(&files.index)?, rate, picture))
+}
+
+/// How many frames the source plugin gives by `script`, or why it can't say; the index is built on the way.
+///
+/// # Errors
+/// [`Ended`] when the script can't be written, or the plugin is disturbed.
+pub(crate) fn count(files: &Files, video: &Video<'_>, script: &str) -> Result<Result<u64, String>, Ended> {
+    replace(&files.script, script.as_bytes()).map_err(|e| Ended::io("writing source.vpy", &files.work, &e))?;
+    let limits = Limits { wall: wall(video.identity), stdout: MOST_LINE };
+    match capture(&frame_count(&files.script), &limits) {
+        Ok(captured) => Ok(parse_frame_count(&String::from_utf8_lossy(&captured.stdout))
+            .ok_or_else(|| "it counts an unknown number".to_owned())),
+        Err(error @ SuperviseError::Failed { .. }) => Ok(Err(error.to_string())),
+        Err(error) => Err(Ended::tool("indexing the source", &files.work, &error)),
+    }
+}
+
+/// The script that feeds Av1an, which gives `frames` frames.
 ///
 /// # Errors
 /// [`Ended`] with a verdict when the counts differ.
@@ -211,33 +243,13 @@ pub(crate) fn script_with(
     rate: Rational,
     frames: u64,
 ) -> Result<String, Ended> {
-    let text = |path: &Path| {
-        path.to_str()
-            .map(str::to_owned)
-            .ok_or_else(|| Ended::skipped(reasons::UNREPRESENTABLE_NAME, "the path is not UTF-8"))
+    let script = script_of(files, (video.path, video.stream.index), picture, rate)?;
+    let message = match count(files, video, &script)? {
+        Ok(count) if count == frames => return Ok(script),
+        Ok(count) => format!("ffmpeg decodes {frames} frames, the source plugin counts {count}"),
+        Err(why) => format!("the source plugin cannot read the video, which ffmpeg decodes to {frames} frames: {why}"),
     };
-    let script = script(&text(video.path)?, video.stream.index, &text(&files.index)?, rate, picture);
-    replace(&files.script, script.as_bytes()).map_err(|e| Ended::io("writing source.vpy", &files.work, &e))?;
-    let limits = Limits { wall: wall(video.identity), stdout: MOST_LINE };
-    let printed = match capture(&frame_count(&files.script), &limits) {
-        Ok(captured) => String::from_utf8_lossy(&captured.stdout).into_owned(),
-        Err(error @ SuperviseError::Failed { .. }) => {
-            let message =
-                format!("the source plugin cannot read the video, which ffmpeg decodes to {frames} frames: {error}");
-            return Err(Ended::skipped(reasons::FRAME_COUNT_MISMATCH, message));
-        }
-        Err(error) => return Err(Ended::tool("indexing the source", &files.work, &error)),
-    };
-    match parse_frame_count(&printed) {
-        Some(count) if count == frames => Ok(script),
-        count => {
-            let counted = count.map_or_else(|| "an unknown number".to_owned(), |count| count.to_string());
-            Err(Ended::skipped(
-                reasons::FRAME_COUNT_MISMATCH,
-                format!("ffmpeg decodes {frames} frames, the source plugin counts {counted}"),
-            ))
-        }
-    }
+    Err(Ended::skipped(reasons::FRAME_COUNT_MISMATCH, message))
 }
 
 #[cfg(test)]

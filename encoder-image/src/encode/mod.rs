@@ -46,6 +46,7 @@ use self::files::{Files, replace};
 use self::outcome::Ended;
 use self::page::Board;
 use self::planning::Planned;
+use self::scenes::Search;
 use self::source::Source;
 use crate::role::{PodArgs, RoleFailure};
 
@@ -165,7 +166,7 @@ impl<'a> Run<'a> {
 
     /// Encodes what is not whole yet, and joins the chunks; returns the light that all of them tell of.
     fn encode(&mut self, source: &Source, planned: &Planned, resources: Resources) -> Result<Option<Light>, Ended> {
-        let Planned { decoded, picture, plan, input } = planned;
+        let Planned { decoded, picture, plan, .. } = planned;
         let work = self.files.work.clone();
         let frames = decoded.times.pts.len() as u64;
         let left = chunks::repair(&self.files, frames)
@@ -173,9 +174,9 @@ impl<'a> Run<'a> {
         tracing::info!(chunks = left.done.done.len(), of = left.chunks.len(), "whole chunks of earlier runs");
         let order = match plan.engine {
             Engine::Av1an => {
-                self.stage(Stage::SplittingScenes);
-                let at_once = scenes::at_once(resources, source.pixels());
-                Order::of(scenes::find(&self.files, input, frames, plan.max_scene, at_once)?)
+                let (key, at_once) = (self.scenes_key(source)?, scenes::at_once(resources, source.pixels()));
+                let search = Search { files: &self.files, frames, key: &key, at_once };
+                Order::of(search.scenes(plan.max_scene)?)
             }
             Engine::Ffmpeg => Order::LongestFirst,
         };

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use av1_crds::encoding::{EngineChoice, Metric, TargetQuality};
 use av1_crds::reasons;
@@ -26,8 +27,12 @@ use serde::{Deserialize, Serialize};
 use super::analyse::{self, Asked, Video};
 use super::files::{Files, read_json, remove, replace_json};
 use super::outcome::Ended;
+use super::scenes::{self, ScenesKey, Search};
 use super::source::Source;
 use super::{Run, invalid};
+
+/// Cuts do not depend on the rate.
+const NO_RATE: Rational = Rational { num: 25, den: 1 };
 
 /// All that the encode of one source needs to be known.
 #[derive(Debug)]
@@ -81,7 +86,7 @@ impl Run<'_> {
             },
         };
         self.commands.insert("decode".to_owned(), video.decode_pass().to_strings());
-        let decoded = analyse::decode(&self.files, &video)?;
+        let decoded = self.decode(&video, source, resources)?;
         let classification = classify(&traits(bits(Some(decoded.rate)), decoded.is_variable));
         self.board.update(|p| {
             p.total_frames = decoded.times.pts.len() as u64;
@@ -98,6 +103,46 @@ impl Run<'_> {
         self.board.update(|p| p.plan = Some(shown));
         self.keep_chunks_of(&self.key(source, &decoded, input.clone(), &plan))?;
         Ok(Planned { decoded, picture, plan, input })
+    }
+
+    /// The decode pass, with the search for scenes beside it: neither keeps many CPUs busy.
+    fn decode(&self, video: &Video<'_>, source: &Source, resources: Resources) -> Result<Decoded, Ended> {
+        if self.task.settings.engine == EngineChoice::Ffmpeg {
+            return analyse::decode(&self.files, video);
+        }
+        let (files, stop) = (&self.files, AtomicBool::new(false));
+        let (key, at_once) = (self.scenes_key(source)?, scenes::at_once(resources, source.pixels()));
+        let look_ahead = || match analyse::count(files, video, &key.script)? {
+            Ok(frames) => Search { files, frames, key: &key, at_once }.cuts(&stop).map(|_| ()),
+            Err(_) => Ok(()),
+        };
+        std::thread::scope(|scope| {
+            let looking = scope.spawn(look_ahead);
+            let decoded = analyse::decode(files, video);
+            let needs_scenes = decoded.as_ref().is_ok_and(|d| !d.changes_size && d.interlaced.is_none());
+            stop.store(!needs_scenes, Ordering::Relaxed);
+            if needs_scenes {
+                self.stage(Stage::SplittingScenes);
+            }
+            // What went wrong comes up again where the scenes are needed.
+            match looking.join() {
+                Ok(Err(Ended::Failed(failure))) => tracing::info!("scenes: {}", failure.failure.message),
+                Ok(Err(Ended::Verdict { message, .. })) => tracing::info!("scenes: {message}"),
+                Ok(Ok(_)) | Err(_) => {}
+            }
+            decoded
+        })
+    }
+
+    /// What cuts are looked for in and with: the whole picture of the source, whatever is cut off or added later.
+    pub(super) fn scenes_key(&self, source: &Source) -> Result<ScenesKey, Ended> {
+        let picture = plan_picture(&source.video, &self.task.settings, None)?;
+        Ok(ScenesKey {
+            source_size: source.identity.size,
+            source_fingerprint: source.identity.fingerprint.clone(),
+            script: analyse::script_of(&self.files, (&source.path, source.video.index), &picture, NO_RATE)?,
+            av1an: self.versions.get("av1an").cloned(),
+        })
     }
 
     /// What drives the encoder, with the script or the filters that it is fed with: Av1an, unless another is asked for or the
@@ -196,8 +241,8 @@ impl Run<'_> {
         }
         let io = |e| Ended::io("preparing the work folder", &self.files.work, &e);
         let files = &self.files;
-        let Files { av1an, scenes, parts, log, video, target, tries, .. } = files;
-        let old = [av1an, scenes, parts, log, video, target, tries];
+        let Files { av1an, scenes, log, video, target, tries, .. } = files;
+        let old = [av1an, scenes, log, video, target, tries];
         remove(&old.map(PathBuf::as_path)).map_err(io)?;
         replace_json(&files.plan, key).map_err(io)
     }

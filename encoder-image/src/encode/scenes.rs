@@ -4,19 +4,20 @@
 //! May: run Av1an's detector, write in the work folder. Must never: let scenes depend on how many parts were looked at at once.
 
 use std::fs;
+use std::io;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use av1_crds::reasons;
 use av1_media::av1an::{self, MAX_FILE, find_cuts, part_of};
 use av1_media::plan::Resources;
 use av1_media::scenes::{Part, parts, scenes, to_json};
+use serde::{Deserialize, Serialize};
 
-use super::files::{Files, read, remove, replace};
+use super::files::{Files, read, read_json, remove, replace, replace_json};
 use super::outcome::Ended;
-use crate::supervise::{Limits, capture};
+use crate::supervise::{Limits, capture_unless};
 
 /// Bounds a part that hangs: an hour, and a second for each frame.
 const WALL_BASE: u64 = 3_600;
@@ -26,49 +27,116 @@ const MOST_WORDS: usize = 64 << 10;
 const BASE: u64 = 100_000_000;
 const BYTES_PER_PIXEL: u64 = 200;
 
-/// Makes sure that there are scenes for a video of `frames` frames, none longer than `longest`; returns how many there are.
-///
-/// # Errors
-/// [`Ended`] when the detector fails or a file can't be read or written; parts that are done are kept.
-pub(super) fn find(files: &Files, script: &str, frames: u64, longest: u32, at_once: usize) -> Result<usize, Ended> {
-    let io = |e| Ended::io("keeping the scenes", &files.work, &e);
-    if let Some(json) = read(&files.scenes, MAX_FILE).map_err(io)? {
-        match av1an::scenes(&json, frames) {
-            Ok(count) => return Ok(count),
-            Err(error) => tracing::warn!("scenes are looked for again: {error}"),
+/// What cuts are looked for in, and by how many detectors at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Search<'a> {
+    pub(super) files: &'a Files,
+    pub(super) frames: u64,
+    /// Cuts of others are thrown away.
+    pub(super) key: &'a ScenesKey,
+    pub(super) at_once: usize,
+}
+
+/// What the cuts on record were found in and with.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct ScenesKey {
+    pub(super) source_size: u64,
+    pub(super) source_fingerprint: String,
+    /// Gives the source's frames.
+    pub(super) script: String,
+    pub(super) av1an: Option<String>,
+}
+
+impl Search<'_> {
+    /// Makes sure that there are scenes of the video, none longer than `longest`; returns how many there are.
+    ///
+    /// # Errors
+    /// As of [`Search::cuts`].
+    pub(super) fn scenes(&self, longest: u32) -> Result<usize, Ended> {
+        let io = |e| Ended::io("keeping the scenes", &self.files.work, &e);
+        if let Some(json) = read(&self.files.scenes, MAX_FILE).map_err(io)? {
+            match av1an::scenes(&json, self.frames) {
+                Ok(count) => return Ok(count),
+                Err(error) => tracing::warn!("scenes are looked for again: {error}"),
+            }
         }
+        let found = scenes(self.cuts(&AtomicBool::new(false))?, self.frames, longest);
+        let json = to_json(&found, self.frames).map_err(|e| io(e.into()))?;
+        replace(&self.files.scenes, &json).map_err(io)?;
+        Ok(found.len())
     }
-    fs::create_dir_all(&files.parts).map_err(io)?;
-    let parts = parts(frames);
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let cuts = Mutex::new(Ok(Vec::new()));
-    let look = || {
-        while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let found = cuts_of(files, script, part);
-            let Ok(mut cuts) = cuts.lock() else { return };
-            match (found, cuts.as_mut()) {
-                (Ok(found), Ok(cuts)) => cuts.extend(found),
-                (Err(ended), Ok(_)) => *cuts = Err(ended),
-                (_, Err(_)) => {}
+
+    /// The cuts of all parts, as far as they are not on record from before; ends early once `stop` becomes true.
+    ///
+    /// # Errors
+    /// [`Ended`] when the detector fails or is stopped, or a file can't be read or written; parts that are done are kept.
+    pub(super) fn cuts(&self, stop: &AtomicBool) -> Result<Vec<u64>, Ended> {
+        self.begin().map_err(|e| Ended::io("keeping the scenes", &self.files.work, &e))?;
+        let parts = parts(self.frames);
+        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let look = || {
+            let mut found = Vec::new();
+            while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if failed.load(Ordering::Relaxed) {
+                    break;
+                }
+                found.extend(self.cuts_of(part, stop).inspect_err(|_| failed.store(true, Ordering::Relaxed))?);
             }
-            if cuts.is_err() {
-                return;
+            Ok(found)
+        };
+        std::thread::scope(|scope| {
+            let detectors: Vec<_> = (0..self.at_once.clamp(1, parts.len().max(1))).map(|_| scope.spawn(look)).collect();
+            let mut cuts = Vec::new();
+            for detector in detectors {
+                cuts.extend(detector.join().unwrap_or_else(|_| Err(wrong("a detector of scenes broke off")))?);
             }
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            tracing::info!(part = done, of = parts.len(), "looked for cuts");
+            Ok(cuts)
+        })
+    }
+
+    /// Forgets the cuts on record when they are of another source or detector.
+    fn begin(&self) -> io::Result<()> {
+        let key = self.files.parts.join("key.json");
+        if read_json::<ScenesKey>(&key).as_ref() == Some(self.key) {
+            return Ok(());
         }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..at_once.clamp(1, parts.len().max(1)) {
-            scope.spawn(look);
+        remove(&[&self.files.parts])?;
+        fs::create_dir_all(&self.files.parts)?;
+        replace_json(&key, self.key)
+    }
+
+    /// The cuts of one part, from an earlier run where there are such.
+    fn cuts_of(&self, part: &Part, stop: &AtomicBool) -> Result<Vec<u64>, Ended> {
+        let io = |e| Ended::io("looking for scenes", &self.files.work, &e);
+        let parts = &self.files.parts;
+        let kept = parts.join(format!("{:09}.json", part.start));
+        let answered = |path: &Path| read(path, MAX_FILE).map(|json| json.map(|json| part.cuts(&json)));
+        if let Some(Ok(cuts)) = answered(&kept).map_err(io)? {
+            return Ok(cuts);
         }
-    });
-    let cuts = cuts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)?;
-    let found = scenes(cuts, frames, longest);
-    let json = to_json(&found, frames).map_err(|e| io(e.into()))?;
-    replace(&files.scenes, &json).map_err(io)?;
-    remove(&[&files.parts]).map_err(io)?;
-    Ok(found.len())
+        // A detector that an agent left behind outside of a container may still write its own.
+        let own = |suffix: &str| parts.join(format!("{:09}.{}.{suffix}", part.start, std::process::id()));
+        let (answer, script, temp, log) = (own("json"), own("vpy"), own("av1an"), own("log"));
+        // Scenes that are there would be taken as they are.
+        remove(&[&answer, &temp]).map_err(io)?;
+        replace(&script, part_of(&self.key.script, part.from, part.end).as_bytes()).map_err(io)?;
+        let paths = av1an::Files { script: &script, temp: &temp, scenes: &answer, log: &log };
+        let wall = Duration::from_secs(WALL_BASE + part.end.saturating_sub(part.from));
+        capture_unless(stop, &find_cuts(&paths), &Limits { wall, stdout: MOST_WORDS })
+            .map_err(|error| Ended::tool("looking for scenes", &self.files.work, &error))?;
+        let cuts = answered(&answer)
+            .map_err(io)?
+            .ok_or_else(|| wrong("Av1an looked for scenes and wrote none"))?
+            .map_err(|error| wrong(&error.to_string()))?;
+        fs::rename(&answer, &kept).map_err(io)?;
+        remove(&[&script, &temp, &log]).map_err(io)?;
+        tracing::debug!(from = part.start, to = part.end, cuts = cuts.len(), "looked for cuts");
+        Ok(cuts)
+    }
+}
+
+fn wrong(words: &str) -> Ended {
+    Ended::retry(reasons::ENCODE_FAILED, words.to_owned())
 }
 
 /// Detectors at once: each takes about one CPU.
@@ -76,33 +144,6 @@ pub(super) fn at_once(resources: Resources, pixels: u64) -> usize {
     let each = BASE.saturating_add(pixels.saturating_mul(BYTES_PER_PIXEL));
     let fitting = resources.memory.map_or(u64::MAX, |memory| memory / each);
     usize::try_from(fitting.clamp(1, u64::from(resources.cpus.max(1)))).unwrap_or(1)
-}
-
-/// The cuts of one part, from an earlier run where there are such.
-fn cuts_of(files: &Files, script: &str, part: &Part) -> Result<Vec<u64>, Ended> {
-    let io = |e| Ended::io("looking for scenes", &files.work, &e);
-    let kept = files.parts.join(format!("{:09}.json", part.start));
-    let answered = |path: &Path| read(path, MAX_FILE).map(|json| json.map(|json| part.cuts(&json)));
-    if let Some(Ok(cuts)) = answered(&kept).map_err(io)? {
-        return Ok(cuts);
-    }
-    // A detector that an agent left behind outside of a container may still write its own.
-    let own = |suffix: &str| files.parts.join(format!("{:09}.{}.{suffix}", part.start, std::process::id()));
-    let (answer, own_script, temp, log) = (own("json"), own("vpy"), own("av1an"), own("log"));
-    // Scenes that are there would be taken as they are.
-    remove(&[&answer, &temp]).map_err(io)?;
-    replace(&own_script, part_of(script, part.from, part.end).as_bytes()).map_err(io)?;
-    let paths = av1an::Files { script: &own_script, temp: &temp, scenes: &answer, log: &log };
-    let wall = Duration::from_secs(WALL_BASE + part.end.saturating_sub(part.from));
-    capture(&find_cuts(&paths), &Limits { wall, stdout: MOST_WORDS })
-        .map_err(|error| Ended::tool("looking for scenes", &files.work, &error))?;
-    let wrong = |words: String| Ended::retry(reasons::ENCODE_FAILED, words);
-    let cuts = answered(&answer)
-        .map_err(io)?
-        .ok_or_else(|| wrong("Av1an looked for scenes and wrote none".to_owned()))?
-        .map_err(|error| wrong(error.to_string()))?;
-    fs::rename(&answer, &kept).map_err(io)?;
-    Ok(cuts)
 }
 
 #[cfg(test)]
@@ -118,16 +159,24 @@ mod tests {
     }
 
     #[test]
-    fn parts_and_scenes_of_an_earlier_run_are_not_looked_for_again() {
+    fn cuts_of_an_earlier_run_are_not_looked_for_again_unless_the_source_is_another() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::new(dir.path());
-        fs::create_dir_all(&files.parts).unwrap();
+        let key = |fingerprint: &str| ScenesKey {
+            source_size: 1,
+            source_fingerprint: fingerprint.to_owned(),
+            script: String::new(),
+            av1an: None,
+        };
+        let (one, other) = (key("a"), key("b"));
+        let search = Search { files: &files, frames: 252, key: &one, at_once: 2 };
+        search.begin().unwrap();
         let part = |start: u64, json: &str| fs::write(files.parts.join(format!("{start:09}.json")), json).unwrap();
         part(0, r#"{"frames":192,"scenes":[{"start_frame":0,"end_frame":100},{"start_frame":100,"end_frame":192}]}"#);
         part(192, r#"{"frames":108,"scenes":[{"start_frame":0,"end_frame":108}]}"#);
-        assert_eq!(find(&files, "", 252, 240, 2).unwrap(), 2);
-        assert!(!files.parts.exists());
-        assert_eq!(find(&files, "", 252, 240, 2).unwrap(), 2);
-        assert!(String::from_utf8(fs::read(&files.scenes).unwrap()).unwrap().contains(r#""start_frame":100"#));
+        assert_eq!(search.cuts(&AtomicBool::new(false)).unwrap(), [100]);
+        assert_eq!((search.scenes(240).unwrap(), search.scenes(240).unwrap()), (2, 2));
+        assert!(Search { key: &other, ..search }.cuts(&AtomicBool::new(true)).is_err());
+        assert!(!files.parts.join("000000000.json").exists());
     }
 }
