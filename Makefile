@@ -59,6 +59,10 @@ test-hostile: ## a hostile library through the real agent
 	@$(MAKE) binaries
 	@tests/media/hostile/run
 
+test-chaos: ## what a cluster does to an operator: kills, evictions, drains, restarts, deletions; on the real one
+	@$(MAKE) images
+	@tests/e2e/run chaos
+
 fuzz: packages ## every parser of foreign text against damaged and random input; CASES=20000 inputs each
 	@tests/fuzz/run $(CASES)
 
@@ -70,4 +74,4 @@ $(CARGO_DENY): | packages
 	@echo "cargo-deny $(CARGO_DENY_VERSION): compiling into $(CACHE)/tools (once)"
 	@CARGO_TARGET_DIR=$(CACHE)/tools/target cargo install --quiet --debug --locked --root $(CACHE)/tools cargo-deny@$(CARGO_DENY_VERSION)
 
-.PHONY: help demo demo-down cluster-up cluster-down packages binaries images generate check test test-faults test-media test-hostile fuzz bench
+.PHONY: help demo demo-down cluster-up cluster-down packages binaries images generate check test test-faults test-media test-hostile test-chaos fuzz bench

@@ -7,6 +7,7 @@ write_config() {
   containerd_config
   cni_config
   kubelet_config
+  audit_config
   coredns_config
 }
 
@@ -104,6 +105,20 @@ evictionHard:
 podLogsDir: $STATE/pod-logs
 volumePluginDir: $STATE/volumeplugins
 oomScoreAdj: 0
+YAML
+}
+
+# What controllers that users install ask for is recorded, without its content.
+audit_config() {
+  cat >"$STATE/audit.yaml" <<'YAML'
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: None
+    userGroups: ["system:serviceaccounts:kube-system"]
+  - level: Metadata
+    userGroups: ["system:serviceaccounts"]
 YAML
 }
 
