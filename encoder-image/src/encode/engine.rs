@@ -9,7 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::time::{Duration, Instant};
 
 use av1_crds::reasons;
-use av1_crds::wire::EncodeVerdict;
+use av1_crds::wire::{EncodeVerdict, Stage};
 use av1_media::av1an::{self, Done, Event, MAX_FILE, event};
 use av1_media::command::Command;
 use av1_media::encoders::Engine;
@@ -292,6 +292,10 @@ impl<'a> Follower<'a> {
     fn show(&self, finished: Finished, board: &Board) {
         let remaining = self.job.frames.saturating_sub(self.frames);
         board.update(|p| {
+            // Before the first chunk Av1an only starts.
+            if self.encoding {
+                p.stage = Stage::Encoding;
+            }
             p.frames = self.frames;
             p.frames_per_second = self.rate.per_second();
             p.eta_seconds = self.rate.eta_seconds(remaining);
@@ -317,7 +321,9 @@ impl<'a> Follower<'a> {
         for line in self.log_rest.drain(..end).as_slice().split(|byte| *byte == b'\n') {
             match event(&String::from_utf8_lossy(line)) {
                 Some(Event::Started(chunk)) => {
-                    self.encoding = true;
+                    if !std::mem::replace(&mut self.encoding, true) {
+                        tracing::info!("{}", Stage::Encoding.as_str());
+                    }
                     self.in_flight.insert(chunk);
                 }
                 Some(Event::Finished(chunk)) => {

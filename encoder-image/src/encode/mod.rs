@@ -178,9 +178,11 @@ impl<'a> Run<'a> {
                 let search = Search { files: &self.files, frames, key: &key, at_once };
                 Order::of(search.scenes(plan.max_scene)?)
             }
-            Engine::Ffmpeg => Order::LongestFirst,
+            Engine::Ffmpeg => {
+                self.stage(Stage::Encoding);
+                Order::LongestFirst
+            }
         };
-        self.stage(Stage::Encoding);
         let copied = copied_bytes(&source.probe, &source.streams);
         let gate = Gate { input_bytes: source.identity.size, max_percent: self.task.settings.max_percent };
         // A search makes scenes smaller that its first round makes too large, and only chunks in random order are a fair sample.

@@ -178,28 +178,38 @@ def case_rotated():
             ok(f"{name}: the same matrix", rows[0] == rows[1] != [], rows)
 
 
+def hdr(run, path, transfer, is_told, **settings):
+    """Encodes an HDR file, and looks for its colours and light in the output's container and stream."""
+    report, output = encode(run, path, **settings)
+    if not expect(run, path, "Encoded", report):
+        return
+    whole(run, path, report, output)
+    stream = video(output)
+    colours = (stream.get("color_transfer"), stream.get("color_primaries"), stream.get("color_space"))
+    ok(f"{run}: colours", colours == (transfer, "bt2020", "bt2020nc"), colours)
+    display, light = side_data(stream, "Mastering display metadata"), side_data(stream, "Content light level metadata")
+    told = (value(display, "max_luminance"), value(display, "green_y"), light.get("max_content"), light.get("max_average"))
+    ok(f"{run}: light in the container", told == ((1000.0, 0.69, 1000, 400) if is_told else (None,) * 4), (display, light))
+    ffmpeg(f"-i {output} -map 0:V:0 -c copy -f ivf {RUNS}/{run}.ivf")
+    frame = probe(f"{RUNS}/{run}.ivf", "-show_frames", "-read_intervals", "%+#1")["frames"][0]
+    kinds = [d["side_data_type"] for d in frame.get("side_data_list", [])]
+    ok(f"{run}: light in the stream", ("Mastering display metadata" in kinds) == is_told, kinds)
+    colours = (frame.get("color_transfer"), frame.get("color_primaries"), frame.get("color_space"))
+    ok(f"{run}: colours in the stream", colours == (transfer, "bt2020", "bt2020nc"), colours)
+    ok(f"{run}: told", report["media"]["hdr"] == ("Hlg" if transfer == "arib-std-b67" else "Hdr10"), report["media"])
+
+
 def case_hdr():
     for name, transfer, told in (
         ("hdr10.mkv", "smpte2084", TOLD), ("hdr10.mp4", "smpte2084", TOLD), ("pq.mkv", "smpte2084", ""),
         ("hlg.mkv", "arib-std-b67", ""),
     ):
         make(name, f"{FILM}10le,{WIDE}{transfer} {HDR}{told}")
-        report, output = encode(name.replace(".", "-"), name)
-        if not expect(name, name, "Encoded", report):
-            continue
-        whole(name, name, report, output)
-        stream = video(output)
-        colours = (stream.get("color_transfer"), stream.get("color_primaries"), stream.get("color_space"))
-        ok(f"{name}: colours", colours == (transfer, "bt2020", "bt2020nc"), colours)
-        display, light = side_data(stream, "Mastering display metadata"), side_data(stream, "Content light level metadata")
-        told = (value(display, "max_luminance"), value(display, "green_y"), light.get("max_content"), light.get("max_average"))
-        wanted = (1000.0, 0.69, 1000, 400) if "hdr10" in name else (None, None, None, None)
-        ok(f"{name}: light in the container", told == wanted, (display, light))
-        ffmpeg(f"-i {output} -map 0:V:0 -c copy -f ivf {RUNS}/{name}.ivf")
-        frame = probe(f"{RUNS}/{name}.ivf", "-show_frames", "-read_intervals", "%+#1")["frames"][0]
-        kinds = [d["side_data_type"] for d in frame.get("side_data_list", [])]
-        ok(f"{name}: light in the stream", ("Mastering display metadata" in kinds) == ("hdr10" in name), kinds)
-        ok(f"{name}: told", report["media"]["hdr"] == ("Hlg" if name == "hlg.mkv" else "Hdr10"), report["media"])
+        hdr(name.replace(".", "-"), name, transfer, bool(told))
+    for encoder, engine in (("Aom", "Av1an"), ("Rav1e", "Av1an"), ("SvtAv1", "Ffmpeg"), ("Aom", "Ffmpeg"), ("Rav1e", "Ffmpeg")):
+        preset = {"SvtAv1": 12, "Aom": 6, "Rav1e": 10}[encoder]
+        quality = {} if encoder == "SvtAv1" else {"crf": None}
+        hdr(f"hdr10-{encoder}-{engine}", "hdr10.mkv", "smpte2084", True, encoder=encoder, engine=engine, preset=preset, **quality)
 
 
 def case_reduced():
