@@ -1,7 +1,7 @@
 """docs/troubleshooting.md is true: what its examples apply is applied, and what it shows is what `kubectl` prints.
 
 Each example is a piece of a manifest (```yaml library, a spec; ```yaml job, a spec) and what a command shows (```text). Blanks
-count as one; lines of … stand for whatever is left out. `python3 tests/e2e/cases/troubleshooting.py` prints what is shown instead.
+count as one; lines of … stand for whatever is left out. `python3 tests/e2e/cases/troubleshooting.py [TITLE...]` prints what is shown instead.
 """
 
 import pathlib
@@ -57,7 +57,7 @@ class Walk:
         kind, name = KINDS[example["kind"]]
         try:
             if example["kind"] == "job":
-                kube.apply(manifest({"kind": "library", "spec": "suspend: false\nscan: {minSize: 1Ki, include: [none]}\n"}))
+                kube.apply(manifest({"kind": "library", "spec": "suspend: false\nscan: {minSize: \"1\", include: [none]}\n"}))
             if example["command"].startswith("kubectl apply"):
                 try:
                     text = kube.apply(manifest(example))
@@ -69,7 +69,8 @@ class Walk:
             command = example["command"].split()[1:]
             return kube.wait_for(f"{missing(example, '')!r}", lambda: (lambda text: text if done(text) else None)(kube.kubectl(*command, "-n", NAMESPACE)), timeout=90)
         finally:
-            for what in ("ej", "mlib"):
+            # The volume is its library's: the one that jobs name stays.
+            for what in ("ej",) if example["kind"] == "job" else ("ej", "mlib"):
                 kube.kubectl("delete", what, "--all", "-n", NAMESPACE, "--timeout=60s")
 
     def remove(self):
@@ -94,7 +95,7 @@ def record():
     import time
     kube.use_cluster()
     walk = Walk()
-    for example in examples():
+    for example in (example for example in examples() if not sys.argv[1:] or example["title"] in sys.argv[1:]):
         until = time.monotonic() + (0 if example["command"].startswith("kubectl apply") else 20)
         print(f"===== {example['title']}\n{walk.see(example, lambda _: time.monotonic() > until)}", flush=True)
     walk.remove()
