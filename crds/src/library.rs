@@ -2,8 +2,10 @@
 
 #![allow(clippy::duplicated_attributes, reason = "the columns of a kind repeat the same keys")]
 
+mod placement;
 mod status;
 
+pub use placement::{PlacementStatus, SurveyedNode};
 pub use status::{
     ByteCounts, FileCounts, JobCounts, KeptFile, MediaLibraryStatus, PurgeStatus, ScanStatus, StorageStatus, SwapMethod,
 };
@@ -309,7 +311,7 @@ pub struct StorageSpec {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PodsSpec {
-    /// Whole CPUs of one encode pod, or Auto: all whole CPUs that the smallest suitable node can give, but one where nothing is reserved for other pods. Default: Auto.
+    /// Whole CPUs of one encode pod, or Auto: of the whole CPUs that the smallest suitable node can give (but one where nothing is reserved for other pods), as many whole L3 cache domains as fit; a divisor of one where none fits; all of them on a node that is a single domain or was not surveyed. Default: Auto.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("type(self) == int ? self >= 1 : self == 'Auto' || self.matches('^[1-9][0-9]*$')", "pods.cpus is Auto or a whole number of CPUs: fractions such as 1500m cannot be pinned, write 1 or 2"))]
     #[schemars(extend("multipleOf" = 1))]
@@ -322,6 +324,13 @@ pub struct PodsSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 512))]
     pub workers: Option<u32>,
+    /// Percentage of a pod's CPUs that its encoder processes and their threads keep busy, 50 to 100, where the CPUs are shared with other pods; CPUs of its own it uses whole. Default: 85.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 50, max = 100))]
+    pub target_utilization_percent: Option<u32>,
+    /// Whether encode pods go to nodes with AMD EPYC CPUs. Default: Preferred.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epyc: Option<Epyc>,
     /// Labels that a node must have to run encode pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_selector: Option<BTreeMap<String, String>>,
@@ -351,6 +360,29 @@ pub struct PodsSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub runtime_class_name: Option<String>,
+}
+
+impl PodsSpec {
+    /// The default of `targetUtilizationPercent`.
+    pub const TARGET_UTILIZATION_PERCENT: u32 = 85;
+
+    /// Percentage of shared CPUs that encodes keep busy.
+    #[must_use]
+    pub fn target_utilization_percent(&self) -> u32 {
+        self.target_utilization_percent.unwrap_or(Self::TARGET_UTILIZATION_PERCENT)
+    }
+}
+
+/// Whether encode pods go to nodes with AMD EPYC CPUs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Epyc {
+    /// There first, and their size is made for such nodes; others are taken where they fit.
+    #[default]
+    Preferred,
+    /// Nowhere else.
+    Required,
+    /// It does not matter.
+    Any,
 }
 
 /// What happens when a job fails.

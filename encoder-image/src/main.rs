@@ -14,6 +14,7 @@ mod role;
 mod settle;
 mod standalone;
 mod supervise;
+mod survey;
 mod versions;
 mod volume;
 mod workdir;
@@ -82,6 +83,8 @@ enum Command {
 enum Role {
     /// Make `.av1/` on a volume and find out what the volume can do.
     Prepare(PodArgs),
+    /// Say which CPUs the node has and whether whole ones are a pod's own.
+    Survey(PodArgs),
     /// Keep the list of files with their verdicts.
     Catalog(PodArgs),
     /// Make the work folder of an encode.
@@ -108,6 +111,7 @@ fn main() -> ExitCode {
         Command::Explain { file, json } => explain::print(&file, false, json),
         Command::Plan { file, json } => explain::print(&file, true, json),
         Command::Pod(Role::Prepare(args)) => finish(&args, task(&args).and_then(|task| prepare::run(&task, &args))),
+        Command::Pod(Role::Survey(args)) => finish(&args, task(&args).and_then(|task| survey::run(&task))),
         Command::Pod(Role::Catalog(args)) => {
             let confined = confined::apply(&args, &[&args.catalog]);
             finish(&args, confined.and_then(|()| task(&args)).and_then(|task| catalog::run(&task, &args)))

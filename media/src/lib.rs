@@ -42,6 +42,7 @@ pub mod stop_early;
 pub mod streams;
 pub mod swap;
 pub mod target;
+pub mod topology;
 pub mod trash;
 pub mod verify;
 pub mod versions;

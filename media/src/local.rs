@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 /// From so many CPUs on one encode fills the machine by itself.
 pub const ONE_JOB_FROM: u32 = 24;
 /// Share of the CPUs that is used unless something else is said, in percent.
-pub const TARGET_UTILIZATION: u32 = 85;
+pub const TARGET_UTILIZATION: u32 = av1_crds::library::PodsSpec::TARGET_UTILIZATION_PERCENT;
 
 /// What environment variables say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -26,6 +26,17 @@ pub struct Resources {
     pub memory: Option<u64>,
     /// Workers that were asked for; 0 leaves it to the plan.
     pub workers: u32,
+    /// Percentage of the CPUs that workers and their threads may take: 100 where the CPUs are the pod's own.
+    pub percent: u32,
+}
+
+impl Resources {
+    /// CPUs that the encode may keep busy, at least one.
+    #[must_use]
+    pub fn busy(&self) -> u32 {
+        let busy = u64::from(self.cpus) * u64::from(self.percent.min(100)) / 100;
+        u32::try_from(busy).unwrap_or(u32::MAX).max(1)
+    }
 }
 
 /// How a file is encoded.
@@ -86,7 +97,7 @@ pub fn plan(
     let quality = quality(settings, encoder, width, height, bits_per_pixel(probe, video, rate))?;
     let (workers, threads) = match engine {
         Engine::Av1an => workers(resources, u64::from(width) * u64::from(height)),
-        Engine::Ffmpeg => (1, resources.cpus.max(1)),
+        Engine::Ffmpeg => (1, resources.busy()),
     };
     let asked = Asked {
         encoder,
@@ -109,10 +120,10 @@ pub fn plan(
 }
 
 /// Workers, and threads of each, so that both fill the CPUs: 8 workers at 32 to 39 CPUs, a quarter of them above, else up to 4;
-/// fewer when memory allows no more.
+/// fewer when memory allows no more. Where not all CPUs may be busy, both together take no more than may be.
 #[must_use]
 pub fn workers(resources: Resources, pixels: u64) -> (u32, u32) {
-    let cpus = resources.cpus.max(1);
+    let cpus = resources.busy();
     let wanted = match (resources.workers, cpus) {
         (0, 32..40) => 8,
         (0, 40..) => cpus / 4,
@@ -122,8 +133,17 @@ pub fn workers(resources: Resources, pixels: u64) -> (u32, u32) {
     let each = u128::from(pixels) * u128::from(BYTES_PER_MEGAPIXEL) / 1_000_000;
     let fitting =
         resources.memory.map_or(u32::MAX, |memory| u32::try_from(u128::from(memory) / each.max(1)).unwrap_or(u32::MAX));
-    let workers = wanted.min(fitting).max(1);
-    (workers, cpus.div_ceil(workers))
+    let most = wanted.min(fitting).max(1);
+    if resources.percent >= 100 {
+        return (most, cpus.div_ceil(most));
+    }
+    if resources.workers > 0 {
+        return (most, (cpus / most).max(1));
+    }
+    // Most workers whose threads leave at most a quarter of it idle: an odd number is not shared out evenly.
+    let idles = |workers: u32| workers * (cpus / workers) * 4 < cpus * 3;
+    let workers = (1..=most).rev().find(|workers| !idles(*workers)).unwrap_or(1);
+    (workers, (cpus / workers).max(1))
 }
 
 /// SVT-AV1's level for a number of threads; its own choice for a machine of so many cores.
@@ -236,7 +256,7 @@ mod tests {
     use super::*;
 
     fn on(cpus: u32, memory_gb: Option<u64>, asked: u32) -> Resources {
-        Resources { cpus, memory: memory_gb.map(|gb| gb * 1_000_000_000), workers: asked }
+        Resources { cpus, memory: memory_gb.map(|gb| gb * 1_000_000_000), workers: asked, percent: 100 }
     }
 
     #[test]
@@ -255,6 +275,15 @@ mod tests {
         assert_eq!(workers(on(8, Some(1), 0), 8_294_400), (1, 8));
         assert_eq!(workers(on(2, Some(100), 6), 921_600), (6, 1));
         assert_eq!(workers(on(0, None, 0), 0), (1, 1));
+    }
+
+    #[test]
+    fn workers_and_threads_keep_to_the_share_of_cpus_that_are_not_the_pods_own() {
+        let at = |percent, cpus, asked| workers(Resources { percent, ..on(cpus, None, asked) }, 2_073_600);
+        let found = [1, 2, 3, 4, 6, 8, 9, 16, 32, 48, 128].map(|cpus| at(85, cpus, 0));
+        assert_eq!(found, [(1, 1), (1, 1), (2, 1), (3, 1), (4, 1), (3, 2), (3, 2), (4, 3), (4, 6), (10, 4), (27, 4)]);
+        assert_eq!((at(50, 8, 0), at(50, 8, 2), at(50, 2, 4)), ((4, 1), (2, 2), (4, 1)));
+        assert_eq!((at(100, 8, 0), Resources { percent: 50, ..on(0, None, 0) }.busy()), ((4, 2), 1));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::build::PodOptions;
 use crate::catalog_client::CatalogClient;
 use crate::conditions::cut;
 use crate::metrics::Metrics;
+use crate::nodes::Nodes;
 use crate::pods::EndedPods;
 
 /// What both controllers share.
@@ -25,6 +26,7 @@ pub(crate) struct Context {
     pub(crate) catalogs: CatalogClient,
     pub(crate) agents: AgentClient,
     pub(crate) options: Options,
+    pub(crate) nodes: Nodes,
     /// Last summaries by library UID, so that a burst of changes does not become a burst of requests.
     pub(crate) summaries: Mutex<HashMap<String, (Instant, CatalogSummary)>>,
     /// Failed reconciles in a row, by object.

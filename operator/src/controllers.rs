@@ -19,6 +19,9 @@ use crate::{job, library};
 /// Reconciles at once, of each controller.
 const CONCURRENCY: u16 = 16;
 
+/// Roles of the Jobs that belong to a library itself.
+const OF_LIBRARY: [&str; 3] = [role::PREPARE, role::PURGE, role::SURVEY];
+
 /// Runs both controllers until their watches end.
 pub(crate) async fn run(context: Shared, namespace: &str) {
     future::join(libraries(&context, namespace), jobs(&context, namespace)).await;
@@ -29,8 +32,8 @@ async fn libraries(context: &Shared, namespace: &str) {
     Controller::new(scoped::<DeserializeGuard<MediaLibrary>>(client, namespace), watcher::Config::default())
         .with_config(Config::default().concurrency(CONCURRENCY))
         .owns(scoped::<Deployment>(client, namespace), ours())
-        .owns(scoped::<Job>(client, namespace), of_roles(&[role::PREPARE, role::PURGE]))
-        .watches(scoped::<Pod>(client, namespace), of_roles(&[role::PREPARE, role::PURGE]), |pod| {
+        .owns(scoped::<Job>(client, namespace), of_roles(&OF_LIBRARY))
+        .watches(scoped::<Pod>(client, namespace), of_roles(&OF_LIBRARY), |pod| {
             named(&pod, pod.labels().get(labels::LIBRARY))
         })
         .watches(

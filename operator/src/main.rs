@@ -16,6 +16,7 @@ mod job;
 mod lease;
 mod library;
 mod metrics;
+mod nodes;
 mod pause;
 mod pods;
 mod schedule;

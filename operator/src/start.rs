@@ -21,6 +21,7 @@ use crate::context::{Context, Options, Shared};
 use crate::http::{Page, serve};
 use crate::lease::{LeaseLost, LeaseTerms, acquire};
 use crate::metrics::Metrics;
+use crate::nodes::Nodes;
 use crate::pods::EndedPods;
 
 /// Why the operator ended.
@@ -169,6 +170,7 @@ fn context(
             sees_all: args.watch_namespace.is_empty(),
             cluster,
         },
+        nodes: Nodes::default(),
         summaries: Mutex::new(HashMap::new()),
         failures: Mutex::new(HashMap::new()),
     }))

@@ -6,6 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::PlacementStatus;
+
 /// What the operator knows about a library.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -33,6 +35,9 @@ pub struct MediaLibraryStatus {
     /// The volume.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<StorageStatus>,
+    /// Where encode pods can run, and how large they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementStatus>,
     /// The last scan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_scan: Option<ScanStatus>,

@@ -30,6 +30,9 @@ pub struct EncodeTask {
     pub scan: ScanRules,
     /// Encoder processes at once; 0 takes it from the plan.
     pub workers: u32,
+    /// Percentage of its CPUs that the encode uses when they are not its own; all of them when they are.
+    #[serde(default = "all", skip_serializing_if = "is_all")]
+    pub target_utilization_percent: u32,
     /// Gates that the user wants passed over, by reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub force: Vec<String>,
@@ -39,6 +42,14 @@ pub struct EncodeTask {
     /// The latest earlier run of this job whose pod has ended; the init container takes its work folder over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub take_over_run: Option<i64>,
+}
+
+const fn all() -> u32 {
+    100
+}
+
+const fn is_all(percent: &u32) -> bool {
+    *percent == all()
 }
 
 /// Result of the init container.

@@ -6,12 +6,14 @@ mod encode;
 mod prepare;
 mod restore;
 mod settle;
+mod survey;
 
 pub use catalog::*;
 pub use encode::*;
 pub use prepare::*;
 pub use restore::*;
 pub use settle::*;
+pub use survey::*;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

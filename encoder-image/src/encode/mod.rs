@@ -124,7 +124,7 @@ impl<'a> Run<'a> {
     fn steps(&mut self) -> Result<(), Ended> {
         self.check_tools()?;
         engine::clear(&self.files)?;
-        let (pinning, resources) = resources::look(self.task.workers);
+        let (pinning, resources) = resources::look(self.task.workers, self.task.target_utilization_percent);
         tracing::info!(cpus = %pinning.cpus, exclusive = pinning.exclusive, "pinning");
         self.board.update(|p| p.pinning = pinning);
         self.stage(Stage::Probing);

@@ -14,8 +14,8 @@ pub(crate) const CPUS_VARIABLE: &str = "AV1_CPUS";
 
 const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 
-/// What this pod has.
-pub(crate) fn look(workers: u32) -> (Pinning, Resources) {
+/// What this pod has. Of CPUs that are not its own the encode keeps `percent` busy.
+pub(crate) fn look(workers: u32, percent: u32) -> (Pinning, Resources) {
     let status = read("/proc/self/status");
     let list = value(&status, "Cpus_allowed_list").unwrap_or_default().to_owned();
     let cgroup = read("/proc/self/cgroup");
@@ -31,7 +31,8 @@ pub(crate) fn look(workers: u32) -> (Pinning, Resources) {
         cache_domains: cache_domains(&cpus.allowed),
         cpus: list,
     };
-    (pinning, Resources { cpus: cpus.count(), memory: memory(&cgroup), workers })
+    let percent = if pinning.exclusive { 100 } else { percent };
+    (pinning, Resources { cpus: cpus.count(), memory: memory(&cgroup), workers, percent })
 }
 
 fn read(path: &str) -> String {

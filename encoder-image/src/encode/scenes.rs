@@ -143,7 +143,7 @@ fn wrong(words: &str) -> Ended {
 pub(super) fn at_once(resources: Resources, pixels: u64) -> usize {
     let each = BASE.saturating_add(pixels.saturating_mul(BYTES_PER_PIXEL));
     let fitting = resources.memory.map_or(u64::MAX, |memory| memory / each);
-    usize::try_from(fitting.clamp(1, u64::from(resources.cpus.max(1)))).unwrap_or(1)
+    usize::try_from(fitting.clamp(1, u64::from(resources.busy()))).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn detectors_fill_the_cpus_as_far_as_memory_goes() {
-        let at = |cpus, memory, pixels| at_once(Resources { cpus, memory, workers: 0 }, pixels);
+        let at = |cpus, memory, pixels| at_once(Resources { cpus, memory, workers: 0, percent: 100 }, pixels);
         let hd = 1920 * 1080;
         assert_eq!((at(32, None, hd), at(2, Some(1 << 30), hd), at(32, Some(8 << 30), hd)), (32, 2, 16));
         assert_eq!((at(0, Some(0), u64::MAX), at(32, Some(32 << 30), 4 * hd)), (1, 19));

@@ -189,7 +189,7 @@ fn planned(config: &Config, path: &str, probe: &Probe) -> Result<Planned, String
     let picture = plan_picture(video, settings, None).map_err(|refusal| refusal.message)?;
     let rate = video.r_frame_rate.or(video.avg_frame_rate).unwrap_or(Rational { num: 25, den: 1 });
     let workers = config.spec.pods.as_ref().and_then(|pods| pods.workers).unwrap_or_default();
-    let (_, resources) = resources::look(workers);
+    let (_, resources) = resources::look(workers, 100);
     // Which encoders the image has, and whether the picture changes its size, only the encode itself finds out.
     let encoder = Encoder::asked(settings.encoder).unwrap_or(Encoder::SvtAv1);
     let engine = Engine::asked(settings.engine);

@@ -222,6 +222,7 @@ impl Job {
             settings,
             scan: common.scan.clone(),
             workers: common.workers,
+            target_utilization_percent: 100,
             force: common.force.clone(),
             again: common.again,
             take_over_run: None,

@@ -174,7 +174,8 @@ fn begin(library: Library, config: &Config, one: Option<&[String]>) -> Result<(A
     let allowed = cpu_list(value(&status, "Cpus_allowed_list").unwrap_or_default());
     let spec = &config.spec;
     let jobs = overrides.jobs.or_else(|| spec.concurrency.as_ref()?.max_jobs);
-    let slots = shares(&allowed, jobs, overrides.target.unwrap_or(TARGET_UTILIZATION), overrides.cpus);
+    let target = overrides.target.or_else(|| spec.pods.as_ref()?.target_utilization_percent);
+    let slots = shares(&allowed, jobs, target.unwrap_or(TARGET_UTILIZATION), overrides.cpus);
     let mut settings = config.settings.clone();
     settings.allow_hardware &= !overrides.no_hardware;
     settings.force(one.unwrap_or_default());

@@ -6,13 +6,15 @@ use av1_crds::library::MediaLibrary;
 use av1_crds::wire::EncodeTask;
 use av1_crds::{AGENT_PORT, EncodeJob, labels, paths};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Affinity, ContainerPort, NodeSelectorTerm};
+use k8s_openapi::api::core::v1::{
+    Affinity, ContainerPort, NodeSelectorRequirement, NodeSelectorTerm, PreferredSchedulingTerm,
+};
 use kube::ResourceExt;
 
 use super::pod::{
     PodOptions, RolePod, User, empty, env, guaranteed, labels_of_run, library_mount, mount, task_argument,
 };
-use super::{PodSize, batch_name, role};
+use super::{HOST_LABEL, Placing, batch_name, role};
 
 /// Label by which Kueue knows a Job's queue: <https://kueue.sigs.k8s.io/docs/tasks/run/jobs/>.
 const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
@@ -28,7 +30,7 @@ pub(crate) fn encode_job(
     job: &EncodeJob,
     task: &EncodeTask,
     user: User,
-    size: PodSize,
+    place: &Placing,
     options: &PodOptions,
 ) -> Result<Job, serde_json::Error> {
     let run = task.job.run;
@@ -61,7 +63,7 @@ pub(crate) fn encode_job(
         role::ENCODE,
         argument,
         mounts,
-        guaranteed(size.cpus.to_string(), format!("{}Mi", size.memory_mib)),
+        guaranteed(place.size.cpus.to_string(), format!("{}Mi", place.size.memory_mib)),
     );
     main.ports = Some(vec![ContainerPort {
         name: Some("http".to_owned()),
@@ -69,7 +71,7 @@ pub(crate) fn encode_job(
         ..ContainerPort::default()
     }]);
     if let Some(list) = main.env.as_mut() {
-        list.push(env("AV1_CPUS", size.cpus.to_string()));
+        list.push(env("AV1_CPUS", place.size.cpus.to_string()));
         list.push(env("AV1_GRACE_SECONDS", options.grace_seconds.to_string()));
     }
     let mut template = pod.pod(vec![workdir], main, vec![empty(NOTHING)]);
@@ -79,7 +81,7 @@ pub(crate) fn encode_job(
         spec.node_selector = wanted.node_selector;
         spec.priority_class_name = wanted.priority_class_name;
         spec.runtime_class_name = wanted.runtime_class_name;
-        spec.affinity = with_node(wanted.affinity, spec.affinity.take());
+        spec.affinity = with_hosts(with_node(wanted.affinity, spec.affinity.take()), place);
     }
     let mut batch = pod.job(batch_name(&job.uid().unwrap_or_default(), role::ENCODE, run), job, template);
     if let Some(queue) = library.spec.queue_name.clone().filter(|name| !name.is_empty()) {
@@ -110,4 +112,41 @@ fn with_node(wanted: Option<Affinity>, node: Option<Affinity>) -> Option<Affinit
         term.match_fields.get_or_insert_default().extend(fields.clone());
     }
     Some(wanted)
+}
+
+/// What there is, and the nodes of `place`: no others where it has `only`, and those it prefers first.
+fn with_hosts(affinity: Option<Affinity>, place: &Placing) -> Option<Affinity> {
+    /// Less than what a user may say with the greatest weight.
+    const WEIGHT: i32 = 50;
+    let among = |hosts: &[String]| NodeSelectorRequirement {
+        key: HOST_LABEL.to_owned(),
+        operator: "In".to_owned(),
+        values: Some(hosts.to_vec()),
+    };
+    if place.only.is_none() && place.preferred.is_empty() {
+        return affinity;
+    }
+    let mut affinity = affinity.unwrap_or_default();
+    let of_nodes = affinity.node_affinity.get_or_insert_default();
+    if let Some(hosts) = &place.only {
+        let required = of_nodes.required_during_scheduling_ignored_during_execution.get_or_insert_default();
+        if required.node_selector_terms.is_empty() {
+            required.node_selector_terms.push(NodeSelectorTerm::default());
+        }
+        for term in &mut required.node_selector_terms {
+            term.match_expressions.get_or_insert_default().push(among(hosts));
+        }
+    }
+    if !place.preferred.is_empty() {
+        of_nodes.preferred_during_scheduling_ignored_during_execution.get_or_insert_default().push(
+            PreferredSchedulingTerm {
+                weight: WEIGHT,
+                preference: NodeSelectorTerm {
+                    match_expressions: Some(vec![among(&place.preferred)]),
+                    match_fields: None,
+                },
+            },
+        );
+    }
+    Some(affinity)
 }

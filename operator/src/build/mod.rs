@@ -9,19 +9,22 @@ mod prepare;
 mod purge;
 mod settle;
 mod size;
+mod survey;
 
 pub(crate) use catalog::{catalog_deployment, catalog_service};
 pub(crate) use encode::encode_job;
-pub(crate) use names::{batch_name, catalog_name, free_job_name, job_names, prepare_name, purge_name};
+pub(crate) use names::{batch_name, catalog_name, free_job_name, job_names, prepare_name, purge_name, survey_name};
 pub(crate) use pod::{PodOptions, User};
 pub(crate) use prepare::prepare_job;
 pub(crate) use purge::purge_job;
 pub(crate) use settle::writer_job;
-pub(crate) use size::{NodeFacts, PodSize, pod_size};
+pub(crate) use size::{HOST_LABEL, NodeFacts, Placing, only_node, place};
+pub(crate) use survey::survey_job;
 
 /// Roles of the agent, as in labels, names and arguments.
 pub(crate) mod role {
     pub(crate) const PREPARE: &str = "prepare";
+    pub(crate) const SURVEY: &str = "survey";
     pub(crate) const CATALOG: &str = "catalog";
     pub(crate) const WORKDIR: &str = "workdir";
     pub(crate) const ENCODE: &str = "encode";

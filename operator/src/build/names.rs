@@ -17,6 +17,16 @@ pub(crate) fn purge_name(library_uid: &str, run: i64) -> String {
     format!("{library_uid}-purge-{run}")
 }
 
+/// Name of a survey Job; another node, boot or attempt makes another name.
+pub(crate) fn survey_name(library_uid: &str, node: &str, boot_id: &str, attempt: i64) -> String {
+    let mut hash = Sha256::new();
+    for part in [node, boot_id] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    format!("{library_uid}-survey-{}-{attempt}", &hex::encode(hash.finalize())[..8])
+}
+
 /// Name of the batch Job of a run of an EncodeJob.
 pub(crate) fn batch_name(job_uid: &str, role: &str, run: i64) -> String {
     format!("{job_uid}-{role}-{run}")

@@ -16,6 +16,8 @@ use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 
+use super::only_node;
+
 /// What the operator was started with, as far as pods need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PodOptions {
@@ -152,18 +154,10 @@ impl RolePod<'_> {
                     }),
                     ..PodSecurityContext::default()
                 }),
-                affinity: self.node().map(on_node),
+                affinity: only_node(self.library).map(on_node),
                 tolerations: pods.tolerations,
                 ..PodSpec::default()
             }),
-        }
-    }
-
-    /// The one node that the library's pods must run on, if there is one.
-    fn node(&self) -> Option<String> {
-        match &self.library.spec.volume.host_path {
-            Some(host_path) => Some(host_path.node.clone()),
-            None => self.library.status.as_ref().and_then(|s| s.storage.as_ref()).and_then(|s| s.node.clone()),
         }
     }
 
@@ -200,6 +194,14 @@ pub(super) fn owner_of<K: Resource<DynamicType = ()>>(
         reference.block_owner_deletion = Some(false);
         vec![reference]
     })
+}
+
+/// A pod that has nothing to do with the library's files: no volume of it, and none of its groups.
+pub(super) fn without_library(template: &mut PodTemplateSpec) {
+    if let Some(spec) = template.spec.as_mut() {
+        spec.volumes.get_or_insert_default().retain(|volume| volume.name != VOLUME);
+        spec.security_context.get_or_insert_default().supplemental_groups = None;
+    }
 }
 
 /// A variable.
@@ -264,7 +266,8 @@ fn volume(from: &LibraryVolume) -> Volume {
     volume
 }
 
-fn on_node(name: String) -> Affinity {
+/// On the node of that name.
+pub(super) fn on_node(name: String) -> Affinity {
     let field = NodeSelectorRequirement {
         key: "metadata.name".to_owned(),
         operator: "In".to_owned(),

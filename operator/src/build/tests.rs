@@ -5,11 +5,12 @@ use av1_crds::library::{MediaLibrary, ScanRules, SwapMethod};
 use av1_crds::settings::{Settings, SettingsSections};
 use av1_crds::wire::{
     CatalogTask, EncodeTask, EncodeVerdict, FileIdentity, JobId, LibraryId, OutputFile, PrepareStep, PrepareTask,
-    PurgeTask, RestoreTask, SettleTask, Wanted,
+    PurgeTask, RestoreTask, SettleTask, SurveyTask, Wanted,
 };
 use kube::ResourceExt;
 use serde_json::json;
 
+use super::size::PodSize;
 use super::*;
 
 fn options() -> PodOptions {
@@ -44,11 +45,21 @@ fn settings() -> Settings {
 
 const USER: User = User { uid: 1000, gid: 1001 };
 
+fn place_of(only: Option<&[&str]>, preferred: &[&str]) -> Placing {
+    let own = |list: &[&str]| list.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>();
+    let size = PodSize { cpus: 4, memory_mib: 4096 };
+    Placing { size, only: only.map(own), preferred: own(preferred), ..Placing::default() }
+}
+
 fn encode() -> k8s_openapi::api::batch::v1::Job {
     encode_of(&library())
 }
 
 fn encode_of(library: &MediaLibrary) -> k8s_openapi::api::batch::v1::Job {
+    encode_at(library, &place_of(None, &[]))
+}
+
+fn encode_at(library: &MediaLibrary, place: &Placing) -> k8s_openapi::api::batch::v1::Job {
     let task = EncodeTask {
         library: id(),
         job: JobId { name: "films-0123456789".into(), uid: "job".into(), run: 2 },
@@ -57,11 +68,12 @@ fn encode_of(library: &MediaLibrary) -> k8s_openapi::api::batch::v1::Job {
         settings: settings(),
         scan: ScanRules::resolve(None).unwrap(),
         workers: 0,
+        target_utilization_percent: 100,
         force: Vec::new(),
         again: false,
         take_over_run: Some(1),
     };
-    encode_job(library, &job(), &task, USER, PodSize { cpus: 4, memory_mib: 4096 }, &options()).unwrap()
+    encode_job(library, &job(), &task, USER, place, &options()).unwrap()
 }
 
 fn settle() -> k8s_openapi::api::batch::v1::Job {
@@ -115,6 +127,11 @@ fn prepare(step: PrepareStep) -> k8s_openapi::api::batch::v1::Job {
     prepare_job(&library(), &task, USER, 1, &options()).unwrap()
 }
 
+fn survey() -> k8s_openapi::api::batch::v1::Job {
+    let task = SurveyTask { node: "epyc-1".into(), boot_id: "6a1c$".into() };
+    survey_job(&library(), &task, 2, 1, &options()).unwrap()
+}
+
 fn catalog() -> k8s_openapi::api::apps::v1::Deployment {
     let task = CatalogTask {
         library: id(),
@@ -141,6 +158,11 @@ fn the_prepare_job_is_as_reviewed() {
 }
 
 #[test]
+fn the_survey_job_is_as_reviewed() {
+    insta::assert_json_snapshot!(survey());
+}
+
+#[test]
 fn the_catalog_is_as_reviewed() {
     insta::assert_json_snapshot!((catalog(), catalog_service(&library())));
 }
@@ -154,12 +176,14 @@ fn no_pod_has_a_token_a_capability_a_writable_root_or_a_dollar_in_its_task() {
         purge().spec.unwrap().template,
         prepare(PrepareStep::Look).spec.unwrap().template,
         catalog().spec.unwrap().template,
+        survey().spec.unwrap().template,
     ];
     for template in templates {
         let spec = template.spec.unwrap();
         assert_eq!((spec.automount_service_account_token, spec.enable_service_links), (Some(false), Some(false)));
         let security = spec.security_context.unwrap();
-        assert_eq!((security.run_as_non_root, security.run_as_user, security.fs_group), (Some(true), Some(1000), None));
+        let user = security.run_as_user.filter(|user| [1000, 65_532].contains(user));
+        assert_eq!((security.run_as_non_root, user.is_some(), security.fs_group), (Some(true), true, None));
         for container in spec.init_containers.into_iter().flatten().chain(spec.containers) {
             let security = container.security_context.unwrap();
             assert_eq!(
@@ -239,4 +263,40 @@ fn an_encode_job_of_a_queue_waits_for_kueue() {
     let job = encode_of(&library);
     assert_eq!(job.labels()["kueue.x-k8s.io/queue-name"], "media");
     assert_eq!(job.spec.unwrap().suspend, Some(true));
+}
+
+#[test]
+fn the_nodes_that_were_chosen_are_asked_for_beside_what_the_user_asks() {
+    let mut library = library();
+    let rule = |key: &str| json!({"matchExpressions": [{"key": key, "operator": "Exists"}]});
+    library.spec.pods = serde_json::from_value(json!({
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [rule("a"), rule("b")]}}}
+    }))
+    .unwrap();
+    let job = serde_json::to_value(encode_at(&library, &place_of(Some(&["n1", "n2"]), &["n1"]))).unwrap();
+    let rules = &job["spec"]["template"]["spec"]["affinity"]["nodeAffinity"];
+    let among = |hosts: serde_json::Value| json!({"key": "kubernetes.io/hostname", "operator": "In", "values": hosts});
+    for term in rules["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"].as_array().unwrap() {
+        assert_eq!(term["matchExpressions"][1], among(json!(["n1", "n2"])));
+    }
+    assert_eq!(
+        rules["preferredDuringSchedulingIgnoredDuringExecution"],
+        json!([{"weight": 50, "preference": {"matchExpressions": [among(json!(["n1"]))]}}])
+    );
+}
+
+#[test]
+fn a_survey_sees_nothing_of_the_library_and_runs_on_its_node_alone() {
+    let mut library = library();
+    library.spec.pods =
+        serde_json::from_value(json!({"priorityClassName": "batch", "supplementalGroups": [44]})).unwrap();
+    let task = SurveyTask { node: "epyc-1".into(), boot_id: String::new() };
+    let job = serde_json::to_value(survey_job(&library, &task, 1, 0, &options()).unwrap()).unwrap();
+    let pod = &job["spec"]["template"]["spec"];
+    assert_eq!(pod["volumes"], json!([{"name": "tmp", "emptyDir": {}}]));
+    assert_eq!(
+        (&pod["securityContext"]["supplementalGroups"], &pod["priorityClassName"]),
+        (&json!(null), &json!("batch"))
+    );
+    assert!(job["metadata"]["name"].as_str().unwrap().len() <= 57);
 }

@@ -5,7 +5,7 @@ use av1_crds::wire::{EncodeProgress, EncodeReport, EncodeResult};
 use av1_crds::{EncodeJob, MediaLibrary, Phase, labels};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
@@ -81,7 +81,7 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
     };
     if observed.phase() == Phase::Encoding {
         if !observed.has_encode_job() {
-            observed.nodes = nodes(context).await?;
+            observed.nodes = context.nodes.list_now(&context.client).await?;
         }
         observed.progress = progress(&observed, context).await;
         observed.report = report(namespace, &observed, context).await?;
@@ -138,11 +138,6 @@ async fn is_terminating(namespace: &str, context: &Context) -> Result<bool, ApiE
     let api: Api<Namespace> = Api::all(context.client.clone());
     let found = timed(format!("get Namespace {namespace}"), api.get_opt(namespace)).await?;
     Ok(found.is_none_or(|n| n.metadata.deletion_timestamp.is_some()))
-}
-
-async fn nodes(context: &Context) -> Result<Vec<NodeFacts>, ApiError> {
-    let api: Api<Node> = Api::all(context.client.clone());
-    Ok(timed("list Nodes", api.list(&ListParams::default())).await?.iter().map(NodeFacts::of).collect())
 }
 
 async fn progress(observed: &Observed, context: &Context) -> Option<EncodeProgress> {

@@ -32,10 +32,10 @@ pub(crate) async fn apply(
 ) -> Result<Applied, ApiError> {
     let desired = std::mem::take(&mut decision.desired);
     let batch: Api<Job> = Api::namespaced(context.client.clone(), namespace);
-    for job in desired.prepare.iter().chain(&desired.purge) {
+    for job in desired.prepare.iter().chain(&desired.purge).chain(&desired.survey) {
         create(&batch, job).await?;
     }
-    for name in &desired.surplus {
+    for name in desired.surplus.iter().chain(&desired.old_surveys) {
         match timed(format!("delete Job {namespace}/{name}"), batch.delete(name, &DeleteParams::background())).await {
             Err(error) if !error.is_not_found() => return Err(error),
             _ => {}

@@ -3,6 +3,7 @@
 mod admission;
 mod failures;
 mod history;
+mod placement;
 mod purge;
 mod queue;
 mod storage;
@@ -47,8 +48,11 @@ pub(crate) struct Decision {
 pub(crate) struct Desired {
     pub(crate) prepare: Option<Job>,
     pub(crate) purge: Option<Job>,
+    pub(crate) survey: Option<Job>,
     /// Prepare and purge Jobs whose outcome is on record.
     pub(crate) surplus: Vec<String>,
+    /// Survey Jobs whose outcome is on record.
+    pub(crate) old_surveys: Vec<String>,
     pub(crate) deployment: Option<Deployment>,
     pub(crate) service: Option<Service>,
     pub(crate) new_jobs: Vec<EncodeJob>,
@@ -126,6 +130,7 @@ impl Draft<'_> {
             Ok(valid) => valid,
             Err(trouble) => return Some(trouble),
         };
+        self.placement();
         if let Err(trouble) = self.storage() {
             self.set(conditions::STORAGE_READY, false, trouble.reason, &trouble.message);
             self.admissions(Err(&trouble));

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use av1_crds::conditions::{CATALOG_READY, STORAGE_READY};
+use av1_crds::library::SurveyedNode;
 use av1_crds::wire::{Candidate, CatalogSummary, Leftovers, PodFailure, PodResult};
 use av1_crds::{EncodeJob, MediaLibrary, Phase, labels};
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ use kube::{Api, ResourceExt};
 
 use crate::api::{ApiError, timed};
 use crate::batch::BatchFacts;
-use crate::build::{catalog_name, role};
+use crate::build::{NodeFacts, catalog_name, only_node, role};
 use crate::conditions::is_true;
 use crate::context::Context;
 use crate::pods::{PodFacts, PodState};
@@ -36,6 +37,13 @@ pub(crate) struct Observed {
     /// The purge Jobs that exist and are not being deleted.
     pub(crate) purge_jobs: Vec<BatchFacts>,
     pub(crate) purge_pods: Vec<PodFacts>,
+    /// The survey Jobs that exist and are not being deleted; looked for only while a node is not surveyed.
+    pub(crate) survey_jobs: Vec<BatchFacts>,
+    pub(crate) survey_pods: Vec<PodFacts>,
+    /// The cluster's nodes, as of a short while ago.
+    pub(crate) nodes: Vec<NodeFacts>,
+    /// What other libraries' surveys found.
+    pub(crate) surveyed: Vec<SurveyedNode>,
     /// What waits to be removed from the volume; asked for only when a purge may begin.
     pub(crate) leftovers: Option<Leftovers>,
     pub(crate) deployment: Option<Deployment>,
@@ -121,6 +129,10 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         prepare_pods: undeleted_pods(&prepare_pods.items),
         purge_jobs: undeleted_jobs(&purge_jobs),
         purge_pods: undeleted_pods(&purge_pods),
+        survey_jobs: Vec::new(),
+        survey_pods: Vec::new(),
+        nodes: context.nodes.list(&context.client).await?,
+        surveyed: context.nodes.shared(library.status.as_ref().and_then(|s| s.placement.as_ref())),
         leftovers: None,
         deployment: timed(format!("get Deployment {catalog}"), deployments.get_opt(&catalog)).await?,
         service: timed(format!("get Service {catalog}"), services.get_opt(&catalog)).await?,
@@ -132,6 +144,11 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         now: Timestamp::now(),
         library,
     };
+    if observed.may_survey() {
+        let survey = of_role(name, role::SURVEY);
+        observed.survey_jobs = undeleted_jobs(&timed("list survey Jobs", batch.list(&survey)).await?.items);
+        observed.survey_pods = undeleted_pods(&timed("list survey pods", pods.list(&survey)).await?.items);
+    }
     if let Some(address) = observed.catalog_address() {
         observed.summary = summary(&observed.library, &address, context).await;
         observed.candidates = candidates(&observed, &address, context).await;
@@ -162,6 +179,16 @@ impl Observed {
         let up = current && status.available_replicas.unwrap_or(0) >= 1 && status.updated_replicas.unwrap_or(0) >= 1;
         let ip = self.service.as_ref()?.spec.as_ref()?.cluster_ip.clone()?;
         (up && !ip.is_empty() && ip != "None").then_some(ip)
+    }
+
+    /// Whether a node that may take encodes was not surveyed since it started, as far as is on record.
+    fn may_survey(&self) -> bool {
+        let pods = self.library.spec.pods.clone().unwrap_or_default();
+        let only = only_node(&self.library);
+        let known =
+            self.library.status.as_ref().and_then(|s| s.placement.as_ref()).map_or(&[][..], |p| p.nodes.as_slice());
+        let mut candidates = self.nodes.iter().filter(|node| node.is_candidate(&pods, only.as_deref()));
+        candidates.any(|node| node.clone().with(known).survey().is_none())
     }
 
     /// Jobs in a phase.

@@ -1,6 +1,7 @@
 """What an encode container can see and do, asked from inside; and whether everybody tells the same progress."""
 
 import json
+import os
 import re
 import time
 
@@ -35,6 +36,38 @@ def its_cpus_are_its_own(library):
     assert pinning["cpus"] == allowed and pinning["exclusive"] is True, (pinning, allowed)
     others = kube.run("bash", "-c", "for p in $(pgrep -x kube-apiserver); do taskset -pc $p; done", check=False)
     assert allowed not in ("0", "0-1"), (allowed, others)
+
+
+def the_survey_found_that_whole_cpus_are_exclusive(library):
+    def surveyed():
+        nodes = library.status()["placement"]["nodes"]
+        return nodes if all(node.get("survey") for node in nodes) else None
+
+    nodes = kube.wait_for("the survey", surveyed, timeout=30)
+    machine = kube.get("nodes")[0]
+    assert len(nodes) == 1 and nodes[0]["name"] == machine["metadata"]["name"], nodes
+    assert nodes[0]["bootId"] == machine["status"]["nodeInfo"]["bootID"], nodes
+    survey = nodes[0]["survey"]
+    assert survey["exclusive"] is True, survey
+    assert survey["onlineCpus"] == os.cpu_count() and survey["threadsPerCore"] >= 1, survey
+    model = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
+    assert survey["cpuModel"] == (model[1].strip() if model else ""), survey
+
+
+def the_librarys_status_says_where_encodes_can_run(library):
+    placement = library.status()["placement"]
+    assert (placement["eligibleNodes"], placement["cpusPerJob"], placement["workersPerJob"]) == (1, 1, 1), placement
+    assert "message" not in placement, placement
+
+
+def more_cpus_than_any_node_has_are_named_before_a_pod_is_made(library):
+    most = int(kube.get("nodes")[0]["status"]["allocatable"]["cpu"])
+    library.patch({"pods": {"cpus": most + 1}})
+    said = kube.wait_for("the status to say so", lambda: library.status()["placement"].get("message"), timeout=30)
+    assert f"asks for {most + 1} CPUs" in said and "lower spec.pods.cpus" in said, said
+    assert library.status()["placement"]["eligibleNodes"] == 0, library.status()["placement"]
+    library.patch({"pods": {"cpus": 1}})
+    kube.wait_for("the node to fit again", lambda: library.status()["placement"]["eligibleNodes"] == 1, timeout=30)
 
 
 def it_has_no_token_and_no_capabilities(library):
@@ -128,7 +161,8 @@ def page(library):
     return json.loads(kube.kubectl("get", "--raw", f"/api/v1/namespaces/{library.name}/pods/{library.pod()}:9090/proxy/progress"))
 
 
-TESTS = [its_cpus_are_its_own, it_has_no_token_and_no_capabilities, it_cannot_write_to_the_library_or_its_own_root,
+TESTS = [its_cpus_are_its_own, the_survey_found_that_whole_cpus_are_exclusive, the_librarys_status_says_where_encodes_can_run,
+         more_cpus_than_any_node_has_are_named_before_a_pod_is_made, it_has_no_token_and_no_capabilities, it_cannot_write_to_the_library_or_its_own_root,
          it_sees_no_state_and_no_other_jobs_folder, resources_metrics_and_the_plugin_agree_with_the_encodes_own_log,
          suspending_keeps_finished_chunks_and_resuming_goes_on,
          a_schedule_that_closes_pauses_the_encode_and_one_that_opens_goes_on]

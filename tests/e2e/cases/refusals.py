@@ -36,6 +36,12 @@ def fractional_cpus_are_refused():
     says(library(pods={"cpus": 1.5}), "pods.cpus", "integer")
 
 
+def wishes_of_placement_that_cannot_be_are_refused():
+    says(library(pods={"targetUtilizationPercent": 49}), "targetUtilizationPercent", "50")
+    says(library(pods={"targetUtilizationPercent": 101}), "targetUtilizationPercent", "100")
+    says(library(pods={"epyc": "Always"}), "Always", "Required")
+
+
 def paths_that_leave_the_library_are_refused():
     claim = {"persistentVolumeClaim": {"claimName": "media"}}
     says(library(volume=claim | {"subPath": "films/../../etc"}), "remove the ..")
@@ -64,5 +70,5 @@ def a_long_name_is_refused():
     says(refusal("MediaLibrary", {"volume": {"persistentVolumeClaim": {"claimName": "media"}}}, name="x" * 41), "at most 40 characters")
 
 
-TESTS = [two_volumes_are_refused, fractional_cpus_are_refused, paths_that_leave_the_library_are_refused,
+TESTS = [two_volumes_are_refused, fractional_cpus_are_refused, wishes_of_placement_that_cannot_be_are_refused, paths_that_leave_the_library_are_refused,
          sizes_and_unknown_fields_are_refused, schedules_and_queues_that_cannot_be_are_refused, a_long_name_is_refused]

@@ -10,7 +10,7 @@ use kube::ResourceExt;
 
 use super::settling::is_of_volume;
 use super::{Action, Draft};
-use crate::build::{User, batch_name, encode_job, pod_size, role};
+use crate::build::{NodeFacts, User, batch_name, encode_job, only_node, place, role};
 use crate::context::{EventDraft, Options};
 use crate::pods::{Came, Ended, PodFacts, PodState};
 
@@ -221,12 +221,13 @@ fn encode_batch_job(
             .map_err(|e| invalid(&e))?,
     };
     let pods = library.spec.pods.clone().unwrap_or_default();
-    let only_node = library.spec.volume.host_path.as_ref().map(|h| h.node.clone());
     let pixels = job.annotations().get(labels::PICTURE).and_then(|text| {
         let (width, height) = text.split_once('x')?;
         width.parse::<u64>().ok()?.checked_mul(height.parse().ok()?)
     });
-    let size = pod_size(&pods, only_node.as_deref(), pixels, &observed.nodes)
+    let known = library.status.as_ref().and_then(|s| s.placement.as_ref()).map_or(&[][..], |p| p.nodes.as_slice());
+    let nodes: Vec<NodeFacts> = observed.nodes.iter().cloned().map(|node| node.with(known)).collect();
+    let place = place(&pods, only_node(library).as_deref(), pixels, &nodes)
         .map_err(|e| (reason::UNSCHEDULABLE, e.to_string()))?;
     let task = EncodeTask {
         library: library_id(library, options),
@@ -236,11 +237,12 @@ fn encode_batch_job(
         settings,
         scan: ScanRules::resolve(library.spec.scan.as_ref()).map_err(|e| invalid(&e))?,
         workers: pods.workers.unwrap_or(0),
+        target_utilization_percent: pods.target_utilization_percent(),
         force: job.spec.force.clone(),
         again: status.again,
         take_over_run: status.work_run.filter(|earlier| *earlier < run),
     };
-    encode_job(library, job, &task, user, size, &options.pods).map_err(|e| invalid(&e))
+    encode_job(library, job, &task, user, &place, &options.pods).map_err(|e| invalid(&e))
 }
 
 /// Id of the library's volume and the user that its pods run as, once prepared.
