@@ -360,6 +360,22 @@ pub struct PodsSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub runtime_class_name: Option<String>,
+    /// Where an encode pod keeps its chunks: on the library's volume, or on the disk of its node. Default: Library.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<Scratch>,
+}
+
+/// Where an encode pod keeps what only it needs (chunks, scenes, the joined video): in its work folder on the library's volume, or in an
+/// emptyDir on the disk of its node, which may be faster and is gone with the pod: after a pause, a failure or the loss of a pod the encode
+/// starts again. That disk needs room for twice the output; a pod that is evicted for want of it is lost. Output and report always go to
+/// the library's volume. Default: Library.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Scratch {
+    /// On the library's volume: the next run goes on from the finished chunks, whatever happens to the pod or its node.
+    #[default]
+    Library,
+    /// On the node's disk.
+    EmptyDir,
 }
 
 impl PodsSpec {

@@ -6,6 +6,8 @@ pub const LIBRARY: &str = "/library";
 pub const VOLUME: &str = "/volume";
 /// Mount point of one run's own work folder in encode pods.
 pub const WORK: &str = "/work";
+/// Mount point of the pod's own disk in encode pods whose library has `spec.pods.scratch: EmptyDir`.
+pub const SCRATCH: &str = "/scratch";
 /// Mount point of `.av1/catalog` in catalog pods.
 pub const CATALOG: &str = "/catalog";
 /// Mount point of `.av1` in the encode pod's init container.

@@ -118,7 +118,8 @@ fn main() -> ExitCode {
         }
         Command::Pod(Role::Workdir(args)) => finish(&args, task(&args).and_then(|task| workdir::run(&task, &args))),
         Command::Pod(Role::Encode(args)) => {
-            let confined = confined::apply(&args, &[&args.work]);
+            let folders: Vec<_> = args.scratch.iter().chain([&args.work]).map(std::path::PathBuf::as_path).collect();
+            let confined = confined::apply(&args, &folders);
             finish(&args, confined.and_then(|()| task(&args)).and_then(|task| encode::run(&task, &args)))
         }
         Command::Pod(Role::Settle(args)) => finish(&args, task(&args).and_then(|task| settle::run(&task, &args))),

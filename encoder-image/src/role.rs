@@ -31,6 +31,9 @@ pub(crate) struct PodArgs {
     /// The run's work folder (encode).
     #[arg(long, default_value = paths::WORK)]
     pub(crate) work: PathBuf,
+    /// A folder for all that need not outlive the pod, instead of the work folder (encode).
+    #[arg(long)]
+    pub(crate) scratch: Option<PathBuf>,
     /// The catalog's own folder (catalog).
     #[arg(long, default_value = paths::CATALOG)]
     pub(crate) catalog: PathBuf,

@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_chunk_whose_bytes_changed_is_encoded_again_and_counts_when_it_was() {
         let dir = tempfile::tempdir().unwrap();
-        let files = Files::new(dir.path());
+        let files = Files::new(dir.path(), None);
         fs::create_dir_all(files.av1an.join("encode")).unwrap();
         fs::write(
             files.chunks(),

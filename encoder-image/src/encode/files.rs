@@ -1,6 +1,6 @@
-//! The files of a run's work folder: their names, and how they are written so that a crash leaves either the old or the new one.
+//! The files of a run: their names, and how they are written so that a crash leaves either the old or the new one.
 //!
-//! May: write in the work folder. Must never: write anywhere else.
+//! May: write in the work folder, and in the scratch folder where there is one. Must never: write anywhere else.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -12,10 +12,12 @@ use sha2::{Digest, Sha256};
 /// Largest file of our own that is read back; the times of a film of ten hours need 20 MB.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// Paths in a work folder. All of them are the same in every pod, because Av1an remembers them.
+/// Paths of a run. All of them are the same in every pod, because Av1an remembers them.
 #[derive(Debug, Clone)]
 pub(crate) struct Files {
-    /// The folder.
+    /// Where output and report are left: the work folder on the library's volume.
+    pub(crate) left: PathBuf,
+    /// Where all the rest is: the scratch folder, or the work folder too.
     pub(crate) work: PathBuf,
     /// Times of the source's frames ([`super::analyse`]).
     pub(crate) frames: PathBuf,
@@ -44,10 +46,12 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Paths below `work`.
-    pub(crate) fn new(work: &Path) -> Self {
+    /// Paths below `left`, and where there is one below `scratch`.
+    pub(crate) fn new(left: &Path, scratch: Option<&Path>) -> Self {
+        let work = scratch.unwrap_or(left);
         let at = |name: &str| work.join(name);
         Self {
+            left: left.to_owned(),
             work: work.to_owned(),
             frames: at("frames.json"),
             plan: at("plan.json"),
@@ -179,6 +183,16 @@ pub(crate) fn remove(paths: &[&Path]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn with_a_scratch_folder_only_what_is_left_behind_is_in_the_work_folder() {
+        let files = Files::new(Path::new("/work"), Some(Path::new("/scratch")));
+        assert_eq!(files.left, Path::new("/work"));
+        let scratch = [&files.work, &files.frames, &files.av1an, &files.video, &files.chunk("00000.ivf"), &files.tries];
+        assert!(scratch.iter().all(|path| path.starts_with("/scratch")), "{files:?}");
+        let files = Files::new(Path::new("/work"), None);
+        assert!(files.av1an.starts_with("/work") && files.left == files.work, "{files:?}");
+    }
 
     #[test]
     fn a_file_with_one_digit_changed_is_none() {

@@ -35,7 +35,7 @@ impl Run<'_> {
     ) -> Result<(), Ended> {
         let Planned { decoded, picture, .. } = planned;
         let name = format!("{OUTPUT_STEM}.{}", extension(&self.output_path(source), source.streams.container));
-        let output = self.files.work.join(&name);
+        let output = self.files.left.join(&name);
         self.stage(Stage::Muxing);
         self.mux(source, decoded, &output)?;
         self.stage(Stage::Verifying);
@@ -52,7 +52,7 @@ impl Run<'_> {
         };
         self.verify(&input)?;
         source.check_unchanged()?;
-        let io = |e| Ended::io("reading the output", &self.files.work, &e);
+        let io = |e| Ended::io("reading the output", &self.files.left, &e);
         let size = std::fs::metadata(&output).map_err(io)?.len();
         let gate = size_gate(source.identity.size, size, self.task.settings.max_percent);
         let passed = gate.passed;
@@ -68,10 +68,10 @@ impl Run<'_> {
         }
         let measured = self.quality(source, planned, &output);
         if matches!(measured, Err(Ended::Verdict { verdict: EncodeVerdict::Rejected, .. })) {
-            remove(&[&output]).map_err(|e| Ended::io("removing the output", &self.files.work, &e))?;
+            remove(&[&output]).map_err(|e| Ended::io("removing the output", &self.files.left, &e))?;
         }
         measured?;
-        let io = |e| Ended::io("reading the output", &self.files.work, &e);
+        let io = |e| Ended::io("reading the output", &self.files.left, &e);
         let sha256 = hash(&output).map_err(io)?;
         self.output = Some(OutputFile { name, size, sha256, target: source.streams.target(&self.task.path) });
         Ok(())
@@ -97,10 +97,10 @@ impl Run<'_> {
             output,
         };
         let command = mux(&input).map_err(|error| match &error {
-            MuxError::Tool(tool) => Ended::tool("putting video and kept streams together", &self.files.work, tool),
+            MuxError::Tool(tool) => Ended::tool("putting video and kept streams together", &self.files.left, tool),
             MuxError::Source(source) => Ended::io("reading the source for its layout", &self.files.work, source),
             MuxError::Output(source) => {
-                Ended::io("writing what describes the tracks of the output", &self.files.work, source)
+                Ended::io("writing what describes the tracks of the output", &self.files.left, source)
             }
         })?;
         self.commands.insert("mux".to_owned(), command.to_strings());

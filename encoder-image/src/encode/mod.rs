@@ -1,7 +1,8 @@
 //! The encode role: probe → gates → decode pass → plan → encode → mux → verify → size gate. It leaves the output and
-//! `report.json` in the work folder, and enough there at any moment for another pod to go on.
+//! `report.json` in the work folder, and enough there at any moment for another pod to go on, unless it was given a scratch
+//! folder for that.
 //!
-//! May: read the library, write in the work folder, run the tools. Must never: write in the library.
+//! May: read the library, write in the work and the scratch folder, run the tools. Must never: write in the library.
 
 mod analyse;
 mod chunks;
@@ -102,7 +103,7 @@ impl<'a> Run<'a> {
         Self {
             task,
             args,
-            files: Files::new(&args.work),
+            files: Files::new(&args.work, args.scratch.as_deref()),
             board,
             versions: BTreeMap::new(),
             encoder: Encoder::SvtAv1,
@@ -255,12 +256,12 @@ impl<'a> Run<'a> {
             commands: self.commands.clone(),
         };
         let written = serde_json::to_vec_pretty(&report).map_err(std::io::Error::from).and_then(|json| {
-            replace(&self.files.work.join(av1_crds::paths::REPORT_FILE), &json)?;
+            replace(&self.files.left.join(av1_crds::paths::REPORT_FILE), &json)?;
             Ok(hex::encode(Sha256::digest(&json)))
         });
         match written {
             Ok(hash) => result.report_sha256 = Some(hash),
-            Err(e) => match Ended::io("writing the report", &self.files.work, &e) {
+            Err(e) => match Ended::io("writing the report", &self.files.left, &e) {
                 Ended::Failed(failure) => return Err(failure),
                 Ended::Verdict { .. } => {
                     return Err(RoleFailure::retry(reasons::IO_ERROR, e.to_string()));

@@ -68,7 +68,8 @@ fn no_space(what: &str, work: &Path) -> String {
         },
     );
     format!(
-        "{what}: no space is left in the work folder ({figures}); free space on the volume, finished chunks are kept"
+        "{what}: no space is left in {} ({figures}); free space there, what the library's volume has of finished chunks is kept",
+        work.display()
     )
 }
 

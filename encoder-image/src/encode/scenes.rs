@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn cuts_of_an_earlier_run_are_not_looked_for_again_unless_the_source_is_another() {
         let dir = tempfile::tempdir().unwrap();
-        let files = Files::new(dir.path());
+        let files = Files::new(dir.path(), None);
         let key = |fingerprint: &str| ScenesKey {
             source_size: 1,
             source_fingerprint: fingerprint.to_owned(),

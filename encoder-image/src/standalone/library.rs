@@ -151,6 +151,7 @@ fn local_args(root: &Path) -> PodArgs {
         volume: root.to_owned(),
         state_root: PathBuf::new(),
         work: PathBuf::new(),
+        scratch: None,
         catalog: PathBuf::new(),
         listen: ([127, 0, 0, 1], 0).into(),
         socket: None,

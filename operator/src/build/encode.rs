@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use av1_crds::library::MediaLibrary;
+use av1_crds::library::{MediaLibrary, Scratch};
 use av1_crds::wire::EncodeTask;
 use av1_crds::{AGENT_PORT, EncodeJob, labels, paths};
 use k8s_openapi::api::batch::v1::Job;
@@ -20,6 +20,8 @@ use super::{HOST_LABEL, Placing, batch_name, role};
 const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
 /// Name of the volume that hides `.av1`.
 const NOTHING: &str = "nothing";
+/// Name of the volume that goes with the pod.
+const SCRATCH: &str = "scratch";
 
 /// The encode Job of the task's run.
 ///
@@ -54,11 +56,18 @@ pub(crate) fn encode_job(
         guaranteed("50m".to_owned(), "64Mi".to_owned()),
     );
     let folder = format!("{}/{}/{}/{run}", paths::AV1_DIR, paths::WORK_DIR, task.job.uid);
-    let mounts = vec![
+    let wanted = library.spec.pods.clone().unwrap_or_default();
+    let own_disk = wanted.scratch.unwrap_or_default() == Scratch::EmptyDir;
+    let mut mounts = vec![
         library_mount(library, paths::LIBRARY, "", true),
         mount(NOTHING, &format!("{}/{}", paths::LIBRARY, paths::AV1_DIR), None, true),
         library_mount(library, paths::WORK, &folder, false),
     ];
+    let mut volumes = vec![empty(NOTHING)];
+    if own_disk {
+        mounts.push(mount(SCRATCH, paths::SCRATCH, None, false));
+        volumes.push(empty(SCRATCH));
+    }
     let mut main = pod.container(
         role::ENCODE,
         argument,
@@ -74,10 +83,12 @@ pub(crate) fn encode_job(
         list.push(env("AV1_CPUS", place.size.cpus.to_string()));
         list.push(env("AV1_GRACE_SECONDS", options.grace_seconds.to_string()));
     }
-    let mut template = pod.pod(vec![workdir], main, vec![empty(NOTHING)]);
+    if let Some(list) = main.args.as_mut().filter(|_| own_disk) {
+        list.extend(["--scratch", paths::SCRATCH].map(str::to_owned));
+    }
+    let mut template = pod.pod(vec![workdir], main, volumes);
     if let Some(spec) = template.spec.as_mut() {
         spec.termination_grace_period_seconds = Some(options.grace_seconds);
-        let wanted = library.spec.pods.clone().unwrap_or_default();
         spec.node_selector = wanted.node_selector;
         spec.priority_class_name = wanted.priority_class_name;
         spec.runtime_class_name = wanted.runtime_class_name;

@@ -1,7 +1,7 @@
 //! Snapshots of everything that is built: a change of a pod is seen as one.
 
 use av1_crds::EncodeJob;
-use av1_crds::library::{MediaLibrary, ScanRules, SwapMethod};
+use av1_crds::library::{MediaLibrary, ScanRules, Scratch, SwapMethod};
 use av1_crds::settings::{Settings, SettingsSections};
 use av1_crds::wire::{
     CatalogTask, EncodeTask, EncodeVerdict, FileIdentity, JobId, LibraryId, OutputFile, PrepareStep, PrepareTask,
@@ -299,4 +299,20 @@ fn a_survey_sees_nothing_of_the_library_and_runs_on_its_node_alone() {
         (&json!(null), &json!("batch"))
     );
     assert!(job["metadata"]["name"].as_str().unwrap().len() <= 57);
+}
+
+#[test]
+fn chunks_on_the_node_s_disk_leave_output_and_report_on_the_library_s_volume() {
+    let mut library = library();
+    library.spec.pods.as_mut().unwrap().scratch = Some(Scratch::EmptyDir);
+    let pod = encode_of(&library).spec.unwrap().template.spec.unwrap();
+    let main = &pod.containers[0];
+    assert_eq!(main.args.as_ref().unwrap()[4..], ["--scratch", "/scratch"]);
+    let at = |path: &str| main.volume_mounts.iter().flatten().find(|mount| mount.mount_path == path).unwrap();
+    let empty_dir = |name: &str| pod.volumes.iter().flatten().any(|v| v.name == name && v.empty_dir.is_some());
+    assert!(empty_dir(&at("/scratch").name) && at("/scratch").read_only.is_none());
+    assert_eq!(at("/work").sub_path.as_deref(), Some("films/.av1/work/job/2"));
+    let init = &pod.init_containers.unwrap()[0];
+    assert!(init.volume_mounts.iter().flatten().all(|mount| mount.name != "scratch"));
+    assert_eq!(init.args.as_ref().unwrap().len(), 4);
 }

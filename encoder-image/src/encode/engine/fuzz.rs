@@ -14,7 +14,7 @@ use super::*;
 #[test]
 fn fuzz_any_files_of_av1an_are_followed_and_repaired() {
     let dir = tempfile::tempdir().unwrap();
-    let files = Files::new(dir.path());
+    let files = Files::new(dir.path(), None);
     let plan = Plan {
         encoder: Encoder::SvtAv1,
         engine: Engine::Av1an,

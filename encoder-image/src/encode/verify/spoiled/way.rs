@@ -54,6 +54,7 @@ fn encoded(name: &str, make: fn(&Path, &str), change: fn(&mut Settings)) -> (Enc
         volume: folder.clone(),
         state_root: folder.clone(),
         work: work.clone(),
+        scratch: None,
         catalog: folder.clone(),
         listen: ([127, 0, 0, 1], 0).into(),
         socket: None,
