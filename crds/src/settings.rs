@@ -72,6 +72,17 @@ pub enum WhySidecars {
     Off,
 }
 
+/// How much of an output's video is decoded before it may replace anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DecodeCheck {
+    /// All of it.
+    #[default]
+    Full,
+    /// Its first and last seconds and twenty places between, four seconds each and what lies before them up to a key frame; all
+    /// of it when it lasts less than five minutes. Frames are counted and timed by their packets then, throughout.
+    Sampled,
+}
+
 /// Modification time of the replacement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ModifiedTime {
@@ -171,10 +182,15 @@ pub struct StreamsSection {
     pub allow: Option<Vec<String>>,
 }
 
-/// How the output is checked before it may replace anything. The whole output is always decoded.
+/// How the output is checked before it may replace anything. Sound and subtitles are always decoded whole, and every packet of
+/// them is compared with the source's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VerifySection {
+    /// How much of the output's video is decoded. Sampled saves most of the time that verifying takes; damage of a picture that no sample
+    /// comes by is not found then. `verify.quality`, where it is asked for, decodes the whole video all the same. Default: Full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decode: Option<DecodeCheck>,
     /// Largest difference of duration between source and output, for the file and for each stream, in milliseconds. Default: 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 60_000))]
@@ -301,6 +317,9 @@ pub struct Settings {
     /// What becomes of interlaced and telecined video.
     #[serde(default)]
     pub deinterlace: Deinterlace,
+    /// How much of the output's video is decoded.
+    #[serde(default)]
+    pub decode: DecodeCheck,
     /// Largest difference of duration, in milliseconds.
     pub duration_tolerance_millis: u32,
     /// The output must be smaller than this percentage of the source.
@@ -396,6 +415,7 @@ impl Settings {
             allow: pick!(streams.allow).unwrap_or_default(),
             crop: pick!(encode.crop),
             deinterlace: pick!(encode.deinterlace).unwrap_or_default(),
+            decode: pick!(verify.decode).unwrap_or_default(),
             duration_tolerance_millis: pick!(verify.duration_tolerance_millis).unwrap_or(DURATION_TOLERANCE_MILLIS),
             max_percent: pick!(size_gate.max_percent).unwrap_or(MAX_PERCENT),
             stop_early: pick!(size_gate.stop_early).unwrap_or_else(stop_early),

@@ -35,6 +35,7 @@ pub mod receipt;
 pub mod rehearse;
 pub mod restore;
 pub mod rotation;
+pub mod sampling;
 pub mod scenes;
 pub mod single;
 pub mod size_gate;

@@ -1,5 +1,5 @@
 //! One read of a file for its proof: a hash and the time of every packet of the copied streams, and of an output also the
-//! decode of everything with the time of every video frame. The calls, and their answers read into plain values.
+//! decode of everything with the time of every video frame, or of every video packet where the pictures are decoded elsewhere. The calls, and their answers read into plain values.
 //!
 //! Pure. Memory grows by 16 bytes a packet or frame, whatever the packets hold.
 
@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::command::Command;
 use crate::probe::Probe;
 use crate::rational::{FrameTimes, Rational};
+use crate::sampling::Sample;
 use crate::streams::{Origin, Reading, StreamPlan};
 
 /// Subtitles that are decoded; those that are pictures are proved by their hashes alone.
@@ -27,19 +28,54 @@ pub fn hash_call(path: &Path, streams: &[(u32, Reading)], seconds: Option<u32>) 
 pub fn decode_call(path: &Path, probe: &Probe, streams: &[(u32, Reading)], at_error: AtError) -> Command {
     let mut command = input(path, at_error, None);
     if let Some(video) = probe.of("video").next() {
-        command = command
-            .arg("-map")
-            .arg(format!("0:{}", video.index))
-            .args(["-fps_mode:v", "passthrough", "-enc_time_base:v", "demux"])
-            .args(["-stats_enc_pre:v:0", "pipe:1", "-stats_enc_pre_fmt:v:0", "frame {ptsi} {tbi}", "-f", "null", "-"]);
+        command = decoded_video(command, video.index);
     }
+    let command = decoded_words(command, probe);
+    if streams.is_empty() { command } else { hashes(command, streams) }
+}
+
+/// [`decode_call`] that does not decode the video: its packets stand behind those of `streams`, for [`Measured::by_packets`].
+#[must_use]
+pub fn sound_call(path: &Path, probe: &Probe, streams: &[(u32, Reading)], at_error: AtError) -> Command {
+    let video = probe.of("video").next().map(|video| (video.index, Reading::Copy));
+    let streams: Vec<_> = streams.iter().cloned().chain(video).collect();
+    let command = decoded_words(input(path, at_error, None), probe);
+    if streams.is_empty() { command } else { hashes(command, &streams) }
+}
+
+/// The call that decodes the video of `path` (absolute) from the key frame before `sample` to its end. `start` is the second at
+/// which the file starts, from which FFmpeg counts.
+#[must_use]
+pub fn sample_call(path: &Path, index: u32, start: f64, sample: Sample) -> Command {
+    let seconds = |from: f64, to: f64| format!("{:.6}", (to - from).max(0.0));
+    let mut command = call(AtError::Stop).arg("-noaccurate_seek");
+    if let Some(from) = sample.from {
+        command = command.arg("-ss").arg(seconds(start, from));
+    }
+    if let Some(until) = sample.until {
+        command = command.arg("-t").arg(seconds(sample.from.unwrap_or(start), until));
+    }
+    decoded_video(command.arg("-i").file(path), index)
+}
+
+/// Decodes the video, with a line for each frame.
+fn decoded_video(command: Command, index: u32) -> Command {
+    command
+        .arg("-map")
+        .arg(format!("0:{index}"))
+        .args(["-fps_mode:v", "passthrough", "-enc_time_base:v", "demux"])
+        .args(["-stats_enc_pre:v:0", "pipe:1", "-stats_enc_pre_fmt:v:0", "frame {ptsi} {tbi}", "-f", "null", "-"])
+}
+
+/// Decodes sound and subtitles.
+fn decoded_words(mut command: Command, probe: &Probe) -> Command {
     for audio in probe.of("audio") {
         command = command.arg("-map").arg(format!("0:{}", audio.index)).args(["-f", "null", "-"]);
     }
     for subtitle in probe.of("subtitle").filter(|s| TEXT_SUBTITLES.contains(&s.codec_name.as_str())) {
         command = command.arg("-map").arg(format!("0:{}", subtitle.index)).args(["-c:s", "srt", "-f", "null", "-"]);
     }
-    if streams.is_empty() { command } else { hashes(command, streams) }
+    command
 }
 
 /// What a call does at the first error.
@@ -51,13 +87,17 @@ pub enum AtError {
     GoOn,
 }
 
-fn input(path: &Path, at_error: AtError, seconds: Option<u32>) -> Command {
+fn call(at_error: AtError) -> Command {
     let command = Command::new("ffmpeg").args(["-nostdin", "-hide_banner", "-v", "error"]);
     let command = match at_error {
         AtError::Stop => command.arg("-xerror"),
         AtError::GoOn => command,
     };
-    let command = command.args(["-copyts", "-protocol_whitelist", "file,pipe"]);
+    command.args(["-copyts", "-protocol_whitelist", "file,pipe"])
+}
+
+fn input(path: &Path, at_error: AtError, seconds: Option<u32>) -> Command {
+    let command = call(at_error);
     let command = match seconds {
         Some(seconds) => command.arg("-t").arg(seconds.to_string()),
         None => command,
@@ -129,6 +169,20 @@ pub struct Measured {
     pub streams: Vec<StreamPackets>,
     /// Times of the decoded video frames, in the order of decoding.
     pub frames: FrameTimes,
+}
+
+impl Measured {
+    /// What [`sound_call`] wrote: the last stream is the video, each packet of which stands for a frame. One without a time is left
+    /// out, so that the frames are too few.
+    #[must_use]
+    pub fn by_packets(mut self, copied: usize) -> Self {
+        if self.streams.len() > copied
+            && let Some(video) = self.streams.pop()
+        {
+            self.frames = FrameTimes { time_base: video.time_base, pts: video.pts.into_iter().flatten().collect() };
+        }
+        self
+    }
 }
 
 /// A line that is none of those that the calls of this module write.
@@ -324,6 +378,33 @@ mod tests {
         for line in ["", "x", "0, 1", "frame x 1/2", "frame 1", "99999999, 0, 0, 1, 2, aa", "#tb 0: 0/0"] {
             assert!(Reader::default().line(line).is_err(), "{line:?}");
         }
+    }
+
+    #[test]
+    fn the_packets_of_a_sampled_video_stand_for_its_frames() {
+        let read = read(&["#tb 0: 1/1000", "0, 0, 0, 20, 2, aa", "#tb 1: 1/24", "1, 7, 7, 1, 2, bb", "1, NOPTS, NOPTS, 1, 2, bb"]);
+        let measured = read.clone().by_packets(1);
+        assert_eq!(measured.frames, FrameTimes { time_base: Rational { num: 1, den: 24 }, pts: vec![7] });
+        assert_eq!(measured.streams, read.streams[..1]);
+        assert!(read.by_packets(2).frames.pts.is_empty(), "the video was not read");
+    }
+
+    #[test]
+    fn a_sample_is_read_from_the_key_frame_before_it_and_the_packets_of_all_else_in_one_go() {
+        let words = |from, until| {
+            let call = sample_call(Path::new("/work/out.mkv"), 0, 0.5, Sample { from, until }).to_strings().join(" ");
+            call.split(" -map").next().unwrap().split("file,pipe ").nth(1).unwrap().to_owned()
+        };
+        let input = "-i file:/work/out.mkv";
+        assert_eq!(words(None, Some(4.5)), format!("-noaccurate_seek -t 4.000000 {input}"));
+        assert_eq!(words(Some(60.5), Some(64.5)), format!("-noaccurate_seek -ss 60.000000 -t 4.000000 {input}"));
+        assert_eq!(words(Some(90.5), None), format!("-noaccurate_seek -ss 90.000000 {input}"));
+        let probe = Probe::parse(
+            br#"{"format": {"format_name": "any"}, "streams": [{"index": 0, "codec_type": "video"}, {"index": 1, "codec_type": "audio"}]}"#,
+        )
+        .unwrap();
+        let call = sound_call(Path::new("/o"), &probe, &[(1, Reading::Copy)], AtError::Stop).to_strings().join(" ");
+        assert!(call.contains("-map 0:1 -f null - -map 0:1 -map 0:0 -c copy"), "{call}");
     }
 
     #[test]

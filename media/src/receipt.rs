@@ -4,7 +4,7 @@
 //! Must never: read a clock or a file; times and bytes are handed in.
 
 use av1_crds::encoding::{EncoderChoice, EngineChoice, QualityRule, TargetQuality};
-use av1_crds::settings::{ContainerChange, CropMode, Deinterlace, Profile, Settings, Tier};
+use av1_crds::settings::{ContainerChange, CropMode, DecodeCheck, Deinterlace, Profile, Settings, Tier};
 use av1_crds::wire::{EncodeVerdict, FileIdentity, JobId, LibraryId, Wanted};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -225,6 +225,8 @@ pub fn settings_digest(settings: &Settings) -> String {
         #[serde(skip_serializing_if = "Option::is_none")]
         deinterlace: Option<Deinterlace>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        decode: Option<DecodeCheck>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         encoding: Option<Encoding<'a>>,
     }
     #[derive(Serialize, Default, PartialEq)]
@@ -253,6 +255,7 @@ pub fn settings_digest(settings: &Settings) -> String {
         target_quality,
         quality,
         drop_languages,
+        decode,
         duration_tolerance_millis,
         max_percent,
         stop_early,
@@ -292,6 +295,7 @@ pub fn settings_digest(settings: &Settings) -> String {
         allow,
         crop: *crop,
         deinterlace: Some(*deinterlace).filter(|way| *way != Deinterlace::default()),
+        decode: Some(*decode).filter(|check| *check != DecodeCheck::default()),
         // Left out while it is the default, so that receipts from before there was a choice still count.
         encoding: (encoding != Encoding::default()).then_some(encoding),
     };
@@ -365,6 +369,7 @@ mod tests {
         assert_ne!(settings_digest(&Settings { max_percent: 80, ..settings() }), base);
         assert_ne!(settings_digest(&Settings { stop_early: false, ..settings() }), base);
         assert_ne!(settings_digest(&Settings { keep_attached_pictures: true, ..settings() }), base);
+        assert_ne!(settings_digest(&Settings { decode: DecodeCheck::Sampled, ..settings() }), base);
         assert_ne!(settings_digest(&Settings { container_change: ContainerChange::Allow, ..settings() }), base);
         assert_ne!(settings_digest(&Settings { lookahead: Some(1), ..settings() }), base);
         assert_eq!(settings_digest(&Settings { trash_retention_seconds: 1, ..settings() }), base);

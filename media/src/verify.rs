@@ -13,6 +13,7 @@ use crate::light::Light;
 use crate::packets::StreamPackets;
 use crate::probe::{Probe, Stream};
 use crate::rational::{FrameTimes, Rational};
+use crate::sampling::Sampling;
 use crate::streams::{Reading, StreamPlan};
 
 macro_rules! checks {
@@ -40,9 +41,9 @@ checks! {
     ROTATION = "Rotation";
     /// Mastering display and light levels, in the container and in every scene of the stream.
     HDR_METADATA = "HdrMetadata";
-    /// Everything decodes from the first to the last packet without an error.
+    /// Everything decodes from the first to the last packet without an error; with `verify.decode: Sampled` of the video the samples.
     DECODES = "Decodes";
-    /// As many frames as the source decodes to.
+    /// As many frames as the source decodes to; as many packets where the video is sampled.
     FRAME_COUNT = "FrameCount";
     /// Every frame is shown when the source shows it, to max(2 ms, a quarter frame); to 2 ms where the rate varies.
     FRAME_TIMES = "FrameTimes";
@@ -120,7 +121,7 @@ pub struct Source<'a> {
 pub struct Output<'a> {
     /// What ffprobe says.
     pub probe: &'a Probe,
-    /// Times of its decoded frames.
+    /// Times of its decoded frames, or of its packets.
     pub frames: &'a FrameTimes,
     /// Mastering display and light levels that all scenes of its stream share, found before it was muxed; none when they differ.
     pub stream_light: Option<Light>,
@@ -128,6 +129,8 @@ pub struct Output<'a> {
     pub packets: &'a [StreamPackets],
     /// What the decoders complained of; empty when of nothing.
     pub decode_errors: &'a str,
+    /// The samples, where not all of the video was decoded; `frames` are the times of its packets then.
+    pub sampled: Option<Sampling>,
 }
 
 /// The check that the streams can be carried, made before the encode.
@@ -184,8 +187,8 @@ pub fn judge(
         rules::rotation(stream, video),
         rules::hdr_metadata(stream, output.stream_light.as_ref(), video),
         rules::decodes(output),
-        rules::frame_count(source.frames, output.frames),
-        rules::frame_times(source, output.frames, video),
+        rules::frame_count(source.frames, output),
+        rules::frame_times(source, output, video),
         rules::file_duration(source, output, tolerance),
         tracks.durations(tolerance),
     ]

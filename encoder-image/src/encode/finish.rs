@@ -13,6 +13,7 @@ use av1_crds::wire::{EncodeVerdict, OutputFile, Stage};
 use av1_media::encoders::Encoder;
 use av1_media::frames::Decoded;
 use av1_media::light::Light;
+use av1_media::sampling::Sampling;
 use av1_media::size_gate::size_gate;
 use av1_media::streams::Container;
 use sha2::{Digest, Sha256};
@@ -49,6 +50,7 @@ impl Run<'_> {
             settings: &self.task.settings,
             video: &video,
             stream_light,
+            sampling: Sampling::asked(self.task.settings.decode),
         };
         self.verify(&input)?;
         source.check_unchanged()?;

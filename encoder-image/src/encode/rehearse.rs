@@ -116,6 +116,7 @@ impl Run<'_> {
                 frames: &FrameTimes { time_base, pts: vec![start] },
                 packets: &after.streams,
                 decode_errors: "",
+                sampled: None,
             },
             SECONDS,
         ))

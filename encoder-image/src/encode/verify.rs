@@ -10,9 +10,12 @@ use av1_crds::wire::Check;
 use av1_media::command::Command;
 use av1_media::light::Light;
 use av1_media::matroska;
-use av1_media::packets::{AtError, Measured, Reader, UnreadableLine, decode_call, hash_call};
+use av1_media::packets::{
+    AtError, Measured, Reader, UnreadableLine, decode_call, hash_call, sound_call,
+};
 use av1_media::probe::{self, Probe};
 use av1_media::rational::FrameTimes;
+use av1_media::sampling::Sampling;
 use av1_media::streams::{Reading, StreamPlan};
 use av1_media::verify::{ExpectedVideo, Output, Source, copied_streams, judge, kept_streams, unreadable};
 
@@ -45,6 +48,8 @@ pub(crate) struct VerifyInput<'a> {
     pub(crate) video: &'a ExpectedVideo,
     /// Mastering display and light levels that all scenes of the encoded stream share.
     pub(crate) stream_light: Option<Light>,
+    /// How a long video is sampled; none decodes all of it.
+    pub(crate) sampling: Option<Sampling>,
 }
 
 /// Why nothing can be said of an output.
@@ -71,9 +76,13 @@ pub(crate) fn verify(input: &VerifyInput<'_>) -> Result<Vec<Check>, VerifyError>
     let kept = kept_streams(input.source_probe, input.streams);
     let source = packets("the source", input.source, input.streams, &kept, None, &limits)?;
     let copied = copied_streams(&probe, input.streams);
-    let (output, errors) = read_output(input, &probe, &copied, &limits)?;
+    let samples = sampled::samples(input);
+    let (output, mut errors) = read_output(input, &probe, &copied, samples.is_some(), &limits)?;
     if errors.is_empty() {
         counted("the output", &output, copied.len())?;
+        if let Some(samples) = &samples {
+            errors = sampled::decode(input.output, &probe, samples, &output.frames, &limits)?;
+        }
     }
     Ok(judge(
         &Source {
@@ -88,6 +97,7 @@ pub(crate) fn verify(input: &VerifyInput<'_>) -> Result<Vec<Check>, VerifyError>
             stream_light: input.stream_light,
             packets: &output.streams,
             decode_errors: &errors,
+            sampled: input.sampling.filter(|_| samples.is_some()),
         },
         input.video,
         input.settings.duration_tolerance_millis,
@@ -129,23 +139,31 @@ pub(super) fn details(path: &Path, probe: &mut Probe) -> Result<Result<Vec<u32>,
 }
 
 /// Reads the output; what the decoders complain of is a finding, not an error. Where they broke off, it is read once more to
-/// its end, so that the other checks tell what is there.
+/// its end, so that the other checks tell what is there. Of a video that is `sampled` the packets are read, not the frames.
 fn read_output(
     input: &VerifyInput<'_>,
     probe: &Probe,
     copied: &[(u32, Reading)],
+    sampled: bool,
     limits: &Limits,
 ) -> Result<(Measured, String), VerifyError> {
     let what = "the output";
-    let call = |at_error| decode_call(input.output, probe, copied, at_error);
+    let call = |at_error| {
+        let call = if sampled { sound_call } else { decode_call };
+        call(input.output, probe, copied, at_error)
+    };
+    let measured = |reader: Reader| {
+        let measured = reader.finish();
+        if sampled { measured.by_packets(copied.len()) } else { measured }
+    };
     let mut reader = Reader::new(input.streams);
     match lines(what, &call(AtError::Stop), limits, &mut reader)? {
-        Ok(complaints) => Ok((reader.finish(), complaints)),
+        Ok(complaints) => Ok((measured(reader), complaints)),
         Err(SuperviseError::Failed { stderr_tail, status, .. }) => {
             let errors = if stderr_tail.trim().is_empty() { status } else { stderr_tail };
             let mut reader = Reader::new(input.streams);
             match lines(what, &call(AtError::GoOn), limits, &mut reader)? {
-                Ok(_) | Err(SuperviseError::Failed { .. }) => Ok((reader.finish(), errors)),
+                Ok(_) | Err(SuperviseError::Failed { .. }) => Ok((measured(reader), errors)),
                 Err(source) => Err(VerifyError::Tool { what, source }),
             }
         }
@@ -209,5 +227,6 @@ fn longest_decode(input: &VerifyInput<'_>) -> Duration {
     Duration::from_secs_f64(DECODE_BASE_SECONDS + DECODE_TIMES_DURATION * seconds)
 }
 
+mod sampled;
 #[cfg(test)]
 mod spoiled;

@@ -120,17 +120,29 @@ pub(super) fn hdr_metadata(stream: Option<&Stream>, in_stream: Option<&Light>, v
 
 pub(super) fn decodes(output: &Output<'_>) -> Check {
     let errors = output.decode_errors.trim();
-    row(DECODES, errors.is_empty(), "no error", if errors.is_empty() { "no error" } else { errors })
+    let measured = match output.sampled {
+        _ if !errors.is_empty() => errors.to_owned(),
+        Some(sampling) => format!("no error; the video {sampling}, the rest of it not decoded"),
+        None => "no error".to_owned(),
+    };
+    row(DECODES, errors.is_empty(), "no error", measured)
 }
 
-pub(super) fn frame_count(source: &FrameTimes, output: &FrameTimes) -> Check {
-    let (expected, measured) = (source.pts.len(), output.pts.len());
-    row(FRAME_COUNT, expected == measured && expected > 0, expected.to_string(), measured.to_string())
+pub(super) fn frame_count(source: &FrameTimes, output: &Output<'_>) -> Check {
+    let (expected, measured) = (source.pts.len(), output.frames.pts.len());
+    let passed = expected == measured && expected > 0;
+    row(FRAME_COUNT, passed, expected.to_string(), format!("{measured}{}", by_packets(output)))
+}
+
+/// What is said of frames that were not decoded.
+fn by_packets(output: &Output<'_>) -> &'static str {
+    if output.sampled.is_some() { ", by packets" } else { "" }
 }
 
 /// Each frame of the output against the source's frame of the same number; where the numbers of frames differ, which is
 /// another check's affair, against the nearest.
-pub(super) fn frame_times(source: &Source<'_>, output: &FrameTimes, video: &ExpectedVideo) -> Check {
+pub(super) fn frame_times(source: &Source<'_>, measured: &Output<'_>, video: &ExpectedVideo) -> Check {
+    let output = measured.frames;
     // A quarter of an average frame would be more than the shortest frames of a rate that varies.
     let quarter = if video.is_variable { 0.0 } else { 0.25 / video.frame_rate.as_f64() };
     let limit = quarter.max(ROUNDING);
@@ -153,8 +165,8 @@ pub(super) fn frame_times(source: &Source<'_>, output: &FrameTimes, video: &Expe
     match worst {
         None => row(FRAME_TIMES, false, expected, "no frames"),
         Some((index, distance)) => {
-            let measured = format!("at most {:.1} ms apart, at frame {index}", distance * 1_000.0);
-            row(FRAME_TIMES, within(distance, 0.0, limit), expected, measured)
+            let words = format!("at most {:.1} ms apart, at frame {index}{}", distance * 1_000.0, by_packets(measured));
+            row(FRAME_TIMES, within(distance, 0.0, limit), expected, words)
         }
     }
 }

@@ -47,6 +47,7 @@ struct Measured {
     light: Light,
     stream_light: Light,
     is_variable: bool,
+    sampled: Option<Sampling>,
 }
 
 impl Measured {
@@ -74,10 +75,15 @@ impl Measured {
             light: Light::default(),
             stream_light: Light::default(),
             is_variable: false,
+            sampled: None,
         }
     }
 
     fn failed(&self) -> Vec<String> {
+        self.rows().into_iter().filter(|row| !row.passed).map(|row| row.name).collect()
+    }
+
+    fn rows(&self) -> Vec<Check> {
         let video = ExpectedVideo {
             pix_fmt: "yuv420p10le".to_owned(),
             header: Header { light: self.light, ..Header::plain(320, 180) },
@@ -101,13 +107,14 @@ impl Measured {
             stream_light: Some(self.stream_light),
             packets: &self.output_packets,
             decode_errors: &self.errors,
+            sampled: self.sampled,
         };
         let rows = judge(&source, &output, &video, 1_000);
         assert_eq!(
             rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(),
             ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>()
         );
-        rows.into_iter().filter(|row| !row.passed).map(|row| row.name).collect()
+        rows
     }
 }
 
@@ -116,6 +123,20 @@ fn failed_after(change: impl FnOnce(&mut Measured)) -> Vec<String> {
     let mut measured = Measured::new();
     change(&mut measured);
     measured.failed()
+}
+
+#[test]
+fn rows_on_a_sampled_video_say_what_was_not_decoded_and_fail_as_ever() {
+    let mut measured = Measured::new();
+    measured.sampled = Some(Sampling::SAMPLED);
+    assert_eq!(measured.failed(), [] as [&str; 0]);
+    let row = |name: &str| measured.rows().into_iter().find(|row| row.name == name).unwrap().measured;
+    assert_eq!(row(DECODES), "no error; the video sampled 22 x 4 s, the rest of it not decoded");
+    assert_eq!(row(FRAME_COUNT), "240, by packets");
+    assert!(row(FRAME_TIMES).ends_with(", by packets"));
+    measured.output_frames.pts.pop();
+    measured.errors = "at 12.0 s: bad".to_owned();
+    assert_eq!(measured.failed(), [DECODES, FRAME_COUNT]);
 }
 
 #[test]
@@ -434,6 +455,7 @@ fn a_rehearsal_passes_and_fails_by_its_streams_and_is_one_row() {
             stream_light: Some(Light::default()),
             packets: &m.output_packets,
             decode_errors: "",
+            sampled: None,
         };
         judge_rehearsal(&source, &output, 20)
     };

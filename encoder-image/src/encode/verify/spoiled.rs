@@ -132,6 +132,11 @@ impl Film {
 
     /// Verifies an output whose video was `video`.
     fn verify(&self, output: &Path, video: &str) -> Vec<Check> {
+        self.verify_sampled(output, video, None)
+    }
+
+    /// The same, of which only samples of the video are decoded.
+    fn verify_sampled(&self, output: &Path, video: &str, sampling: Option<Sampling>) -> Vec<Check> {
         let encoded = std::fs::read(self.folder.join(video)).unwrap();
         let input = VerifyInput {
             source: &self.source,
@@ -142,6 +147,7 @@ impl Film {
             settings: &self.settings,
             video: &self.video,
             stream_light: Some(in_av1(&encoded[FILE_HEADER + FRAME_HEADER..])),
+            sampling,
         };
         verify(&input).unwrap()
     }
@@ -272,6 +278,38 @@ fn every_check_is_seen_to_fail() {
 #[test]
 fn media_a_matroska_with_everything_passes() {
     film().assert_whole();
+}
+
+/// Samples that the short films are long enough for: at the start, in the middle and at the end.
+const SHORT_SAMPLES: Sampling = Sampling { places: 3, seconds: 0.4 };
+
+#[test]
+fn media_of_a_sampled_video_damage_within_a_sample_and_lost_packets_anywhere_are_caught() {
+    let film = film();
+    let failed = |output: &Path, video: &str| {
+        let checks = film.verify_sampled(output, video, Some(SHORT_SAMPLES));
+        let decodes = checks.iter().find(|check| check.name == names::DECODES).unwrap().measured.clone();
+        let failed: Vec<String> = checks.into_iter().filter(|c| !c.passed).map(|c| c.name).collect();
+        (failed, decodes)
+    };
+    assert_eq!(
+        failed(&film.good, "video.ivf"),
+        (Vec::new(), "no error; the video sampled 3 x 0.4 s, the rest of it not decoded".to_owned())
+    );
+    let damaged = film.folder.join("sampled-damage.mkv");
+    let mut bytes = std::fs::read(&film.good).unwrap();
+    damage_a_frame(film, &mut bytes);
+    std::fs::write(&damaged, bytes).unwrap();
+    let (names, decodes) = failed(&damaged, "video.ivf");
+    assert_eq!(names, [names::DECODES]);
+    assert!(decodes.starts_with("at "), "{decodes}");
+    encode(&film.folder, "film.mkv", "sampled.ivf", "select=not(eq(n\\,20))", "");
+    let short = film.folder.join("sampled-short.mkv");
+    film.mux("sampled.ivf", &film.video.header, &short);
+    assert_eq!(failed(&short, "sampled.ivf").0, [names::FRAME_COUNT]);
+    let late = Film::new("sampled-late.mp4", video_starts_late, &[]);
+    let checks = late.verify_sampled(&late.good, "video.ivf", Some(SHORT_SAMPLES));
+    assert!(checks.iter().all(|check| check.passed), "{checks:#?}");
 }
 
 #[test]
