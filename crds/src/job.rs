@@ -292,6 +292,9 @@ pub struct EncodeJobStatus {
     /// What the settle pod is to do; kept until it has done so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending_settle: Option<PendingSettle>,
+    /// What `replacement.notify` has still to be told, the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<Notification>,
     /// Bytes saved, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saved: Option<String>,
@@ -335,6 +338,29 @@ pub struct PendingSettle {
     /// UIDs of the settle pods that ended without a verdict and may have left a claim.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ended_pods: Vec<String>,
+}
+
+/// What became of a file, for those who are to be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Notification {
+    /// Run of the pod that did it; tells the job's notifications apart.
+    pub run: i64,
+    /// Where it is posted.
+    pub url: String,
+    /// `Replaced` or `Restored`.
+    pub action: String,
+    /// Path of the file below the library's root, as it is now.
+    pub path: String,
+    /// Path that it had before; none when this job does not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old_path: Option<String>,
+    /// Size of the file before, in bytes; none when this job does not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_before: Option<i64>,
+    /// Size of the file now, in bytes; none when this job does not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_after: Option<i64>,
 }
 
 /// How far a job is.

@@ -62,7 +62,8 @@ pub enum Originals {
     KeepBeside,
 }
 
-/// When sidecars `NAME.EXT.why.txt` are written.
+/// When a sidecar `NAME.EXT.why.txt` is written: beside files that a job left as they are, or never. Files that a scan passes over by a
+/// gate, so that there is no job, get none: the catalog sees the library read-only, and `kubectl av1 files` says why. Default: Jobs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum WhySidecars {
     /// For files that a job decided on.
@@ -72,14 +73,16 @@ pub enum WhySidecars {
     Off,
 }
 
-/// How much of an output's video is decoded before it may replace anything.
+/// How much of an output's video is decoded before it may replace anything: all of it, or samples, which saves most of the time
+/// that verifying takes. Sampled decodes the first and the last four seconds and four at each of twenty places between; a video of
+/// less than 264 seconds is decoded whole. Damage of a picture that no sample comes by is not found then; frames are counted and timed
+/// throughout, by their packets. `verify.quality`, where it is asked for, decodes the whole video all the same. Default: Full.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DecodeCheck {
     /// All of it.
     #[default]
     Full,
-    /// Its first and last seconds and twenty places between, four seconds each and what lies before them up to a key frame; all
-    /// of it when it lasts less than five minutes. Frames are counted and timed by their packets then, throughout.
+    /// Samples of it.
     Sampled,
 }
 
@@ -187,8 +190,7 @@ pub struct StreamsSection {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VerifySection {
-    /// How much of the output's video is decoded. Sampled saves most of the time that verifying takes; damage of a picture that no sample
-    /// comes by is not found then. `verify.quality`, where it is asked for, decodes the whole video all the same. Default: Full.
+    /// How much of the output's video is decoded. Default: Full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decode: Option<DecodeCheck>,
     /// Largest difference of duration between source and output, for the file and for each stream, in milliseconds. Default: 1000.
@@ -212,6 +214,18 @@ pub struct SizeGateSection {
     /// enough; of a video of 100 chunks or more, at the earliest after a quarter of the frames. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_early: Option<bool>,
+}
+
+/// Who is told of a file that was replaced or brought back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotifySection {
+    /// Where the operator posts JSON, http or https: library, namespace, job, path, oldName, newName, action (Replaced or Restored),
+    /// bytesBefore and bytesAfter. Each is posted at least once, for as long as the EncodeJob is there: it may come twice when the
+    /// operator is restarted. An empty one tells nobody.
+    #[schemars(length(max = 2048))]
+    #[x_kube(validation = ("self == '' || self.matches('^https?://[^/?#@ ]+([/?#][^ ]*)?$')", "replacement.notify.url is a URL with http or https, without a user in it: write https://media.example/hooks/av1"))]
+    pub url: String,
 }
 
 /// What happens to the original.
@@ -239,6 +253,9 @@ pub struct ReplacementSection {
     /// When a sidecar `NAME.EXT.why.txt` is written. Default: Jobs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why_sidecars: Option<WhySidecars>,
+    /// Who is told after a file was replaced, and after its original was brought back. Default: nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify: Option<NotifySection>,
 }
 
 /// The sections that a library and a job share.
@@ -342,6 +359,9 @@ pub struct Settings {
     pub modified_time: ModifiedTime,
     /// When a sidecar is written.
     pub why_sidecars: WhySidecars,
+    /// Where the operator tells of a file that was replaced or brought back; none tells nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify_url: Option<String>,
 }
 
 /// Default of `sizeGate.stopEarly`.
@@ -350,6 +370,12 @@ fn stop_early() -> bool {
 }
 
 impl Settings {
+    /// The same without what is the operator's alone: a URL may hold a secret, and what pods are told ends on the volume.
+    #[must_use]
+    pub fn for_pods(&self) -> Self {
+        Self { notify_url: None, ..self.clone() }
+    }
+
     /// Seconds that a file which made room stays in the trash.
     #[must_use]
     pub fn retention_seconds(&self) -> u64 {
@@ -425,6 +451,7 @@ impl Settings {
             container_change: pick!(replacement.container_change).unwrap_or_default(),
             modified_time: pick!(replacement.modified_time).unwrap_or_default(),
             why_sidecars: pick!(replacement.why_sidecars).unwrap_or_default(),
+            notify_url: pick!(replacement.notify).map(|notify| notify.url).filter(|url| !url.is_empty()),
         })
     }
 }
@@ -446,6 +473,22 @@ mod tests {
         );
         settings.force(&["Interlaced".to_owned()]);
         assert_eq!(settings.deinterlace, Deinterlace::Bwdif);
+    }
+
+    #[test]
+    fn a_job_may_tell_nobody_and_pods_never_learn_who_is_told() {
+        let section = |url: &str| {
+            serde_json::from_value(
+                serde_json::json!({"replacement": {"notify": {"url": url}}, "verify": {"decode": "Sampled"}}),
+            )
+            .unwrap()
+        };
+        let library: SettingsSections = section("http://hook:8080/av1?key=secret");
+        let settings = Settings::resolve(&library, &SettingsSections::default()).unwrap();
+        assert_eq!(settings.notify_url.as_deref(), Some("http://hook:8080/av1?key=secret"));
+        assert_eq!(settings.decode, DecodeCheck::Sampled);
+        assert_eq!(settings.for_pods(), Settings { notify_url: None, ..settings.clone() });
+        assert_eq!(Settings::resolve(&library, &section("")).unwrap().notify_url, None);
     }
 
     #[test]

@@ -382,7 +382,13 @@ mod tests {
 
     #[test]
     fn the_packets_of_a_sampled_video_stand_for_its_frames() {
-        let read = read(&["#tb 0: 1/1000", "0, 0, 0, 20, 2, aa", "#tb 1: 1/24", "1, 7, 7, 1, 2, bb", "1, NOPTS, NOPTS, 1, 2, bb"]);
+        let read = read(&[
+            "#tb 0: 1/1000",
+            "0, 0, 0, 20, 2, aa",
+            "#tb 1: 1/24",
+            "1, 7, 7, 1, 2, bb",
+            "1, NOPTS, NOPTS, 1, 2, bb",
+        ]);
         let measured = read.clone().by_packets(1);
         assert_eq!(measured.frames, FrameTimes { time_base: Rational { num: 1, den: 24 }, pts: vec![7] });
         assert_eq!(measured.streams, read.streams[..1]);

@@ -269,6 +269,7 @@ pub fn settings_digest(settings: &Settings) -> String {
         trash_retention_seconds: _,
         modified_time: _,
         why_sidecars: _,
+        notify_url: _,
     } = settings;
     let encoding = Encoding {
         encoder: *encoder,

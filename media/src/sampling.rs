@@ -47,10 +47,7 @@ impl Sampling {
         let step = (last - seconds - first) / f64::from(places - 1);
         let sample = |place: u32| {
             let from = first + f64::from(place) * step;
-            Sample {
-                from: (place > 0).then_some(from),
-                until: (place + 1 < places).then_some(from + seconds),
-            }
+            Sample { from: (place > 0).then_some(from), until: (place + 1 < places).then_some(from + seconds) }
         };
         Some((0..places).map(sample).collect())
     }

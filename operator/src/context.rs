@@ -15,6 +15,7 @@ use crate::catalog_client::CatalogClient;
 use crate::conditions::cut;
 use crate::metrics::Metrics;
 use crate::nodes::Nodes;
+use crate::notifier::Notifier;
 use crate::pods::EndedPods;
 
 /// What both controllers share.
@@ -25,6 +26,7 @@ pub(crate) struct Context {
     pub(crate) ended: EndedPods,
     pub(crate) catalogs: CatalogClient,
     pub(crate) agents: AgentClient,
+    pub(crate) notifier: Notifier,
     pub(crate) options: Options,
     pub(crate) nodes: Nodes,
     /// Last summaries by library UID, so that a burst of changes does not become a burst of requests.

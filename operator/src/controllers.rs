@@ -70,6 +70,7 @@ async fn jobs(context: &Shared, namespace: &str) {
             if let Err(Error::ObjectNotFound(gone)) = result {
                 let namespace = gone.namespace.as_deref().unwrap_or_default();
                 context.metrics.remove_all(&[("namespace", namespace), ("job", &gone.name)]);
+                context.notifier.forget_job(namespace, &gone.name);
             }
         })
         .await;

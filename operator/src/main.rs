@@ -17,6 +17,7 @@ mod lease;
 mod library;
 mod metrics;
 mod nodes;
+mod notifier;
 mod pause;
 mod pods;
 mod schedule;

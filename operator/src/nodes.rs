@@ -71,7 +71,7 @@ mod tests {
         let node = |name: &str, survey| SurveyedNode { name: name.into(), survey, ..SurveyedNode::default() };
         let found = node("a", Some(NodeSurvey::default()));
         let placement = PlacementStatus { nodes: vec![found.clone(), node("b", None)], ..PlacementStatus::default() };
-        assert_eq!(nodes.shared(Some(&placement)), [found.clone()]);
+        assert_eq!(nodes.shared(Some(&placement)), std::slice::from_ref(&found));
         assert_eq!(nodes.shared(None), [found]);
     }
 }

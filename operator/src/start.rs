@@ -22,6 +22,7 @@ use crate::http::{Page, serve};
 use crate::lease::{LeaseLost, LeaseTerms, acquire};
 use crate::metrics::Metrics;
 use crate::nodes::Nodes;
+use crate::notifier::Notifier;
 use crate::pods::EndedPods;
 
 /// Why the operator ended.
@@ -142,9 +143,10 @@ fn context(
     identity: String,
     metrics: Metrics,
 ) -> Result<Shared, StartError> {
-    // Pods and Services of the cluster are never behind a proxy.
+    // Pods and Services of the cluster are never behind a proxy, and speak no TLS: no authorities are looked for.
     let http = reqwest::Client::builder()
         .no_proxy()
+        .tls_certs_only([])
         .connect_timeout(Duration::from_secs(2))
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
@@ -158,6 +160,7 @@ fn context(
         ended: EndedPods::default(),
         catalogs: CatalogClient::new(http.clone()),
         agents: AgentClient::new(http),
+        notifier: Notifier::new()?,
         options: Options {
             pods: PodOptions {
                 image: args.encoder_image.clone().unwrap_or_default(),

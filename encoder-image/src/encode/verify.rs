@@ -10,9 +10,7 @@ use av1_crds::wire::Check;
 use av1_media::command::Command;
 use av1_media::light::Light;
 use av1_media::matroska;
-use av1_media::packets::{
-    AtError, Measured, Reader, UnreadableLine, decode_call, hash_call, sound_call,
-};
+use av1_media::packets::{AtError, Measured, Reader, UnreadableLine, decode_call, hash_call, sound_call};
 use av1_media::probe::{self, Probe};
 use av1_media::rational::FrameTimes;
 use av1_media::sampling::Sampling;

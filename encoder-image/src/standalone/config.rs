@@ -15,13 +15,18 @@ use kube::CustomResourceExt as _;
 use serde_json::{Value, json};
 
 /// What of a MediaLibrary's `spec` has a meaning without a cluster.
-const USED: [&str; 11] = [
+const USED: [&str; 16] = [
     "scan",
     "encode",
     "streams",
     "verify",
     "sizeGate",
-    "replacement",
+    "replacement.mode",
+    "replacement.originals",
+    "replacement.trashRetention",
+    "replacement.containerChange",
+    "replacement.modifiedTime",
+    "replacement.whySidecars",
     "concurrency.maxJobs",
     "storage.minFreePercent",
     "pods.workers",
@@ -155,6 +160,7 @@ mod tests {
             ("[encode]\nprofile = \"Fast\"\n", "encode.profile is \"Fast\": write one of "),
             ("suspend = true\n", "suspend has no meaning without a cluster"),
             ("[pods.nodeSelector]\na = \"b\"\n", "pods.nodeSelector has no meaning without a cluster"),
+            ("[replacement.notify]\nurl = \"http://hook/\"\n", "replacement.notify has no meaning without a cluster"),
             ("[scan]\ninclude = [\"a[\"]\n", "not a glob"),
             ("[replacement]\ntrashRetention = \"a week\"\n", ""),
             ("x = ", ""),

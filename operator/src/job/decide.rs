@@ -1,6 +1,7 @@
 //! What to do about an EncodeJob. Pure: from what was observed to status, actions, Events and the time of the next look.
 
 mod encoding;
+mod notifying;
 mod outcome;
 mod progress;
 mod restoring;
@@ -9,7 +10,8 @@ mod settling;
 use std::time::Duration;
 
 use av1_crds::conditions::{self, reason};
-use av1_crds::job::{Desired, Outcome};
+use av1_crds::job::{Desired, Notification, Outcome};
+use av1_crds::library::Scratch;
 use av1_crds::wire::EncodeResult;
 use av1_crds::{EncodeJobStatus, FINALIZER, Phase};
 use jiff::{SignedDuration, Timestamp};
@@ -32,6 +34,8 @@ pub(crate) enum Action {
     Create(Box<Job>),
     /// Delete a batch Job and its pods.
     Delete(String),
+    /// Tell somebody of a file.
+    Notify(Box<Notification>),
     /// Take the finalizer off.
     Release,
 }
@@ -46,6 +50,8 @@ pub(crate) struct Decision {
     pub(crate) requeue: Option<Duration>,
     /// The verdict that was taken over from an encode pod, for the metrics.
     pub(crate) verdict: Option<EncodeResult>,
+    /// The notification that was struck off, with how it went.
+    pub(crate) delivered: Option<notifying::Ended>,
     /// Whether the finalizer is taken off.
     pub(crate) released: bool,
 }
@@ -75,8 +81,15 @@ impl Suspension {
 /// What to do about what was observed.
 pub(crate) fn decide(observed: &Observed, options: &Options) -> Decision {
     let status = observed.job.status.clone().unwrap_or_default();
-    let out =
-        Decision { status, actions: Vec::new(), events: Vec::new(), requeue: None, verdict: None, released: false };
+    let out = Decision {
+        status,
+        actions: Vec::new(),
+        events: Vec::new(),
+        requeue: None,
+        verdict: None,
+        delivered: None,
+        released: false,
+    };
     let mut draft = Draft { observed, options, out };
     draft.out.status.observed_generation = observed.job.metadata.generation;
     if observed.job.metadata.deletion_timestamp.is_some() {
@@ -89,6 +102,10 @@ pub(crate) fn decide(observed: &Observed, options: &Options) -> Decision {
             Phase::Settling | Phase::Restoring => draft.writing(),
             phase if phase.is_terminal() => draft.ended(),
             _ => {}
+        }
+        // Its status would not be written.
+        if !draft.out.released {
+            draft.notifying();
         }
     }
     draft.out
@@ -174,6 +191,7 @@ impl Draft<'_> {
             again: status.again,
             run: status.run,
             write_run: status.write_run,
+            notifications: std::mem::take(&mut status.notifications),
             conditions: std::mem::take(&mut status.conditions),
             ..EncodeJobStatus::default()
         };
@@ -223,11 +241,18 @@ impl Draft<'_> {
     }
 
     fn pause(&mut self, suspension: &Suspension) {
-        if self.become_phase(Phase::Paused, &format!("{}; what is finished is kept", suspension.why)) {
+        let kept = if self.keeps_chunks() { "what is finished is kept" } else { "it will start again" };
+        if self.become_phase(Phase::Paused, &format!("{}; {kept}", suspension.why)) {
             self.forget_pod();
             self.set(conditions::PLACED, false, suspension.reason, suspension.why.clone());
             self.look_again(5);
         }
+    }
+
+    /// Whether what an encode pod has finished is there for the next one.
+    fn keeps_chunks(&self) -> bool {
+        let pods = self.observed.library.as_ref().and_then(|library| library.spec.pods.as_ref());
+        pods.and_then(|pods| pods.scratch) != Some(Scratch::EmptyDir)
     }
 
     /// Deletes the batch Jobs that `which` names.

@@ -15,6 +15,7 @@ use crate::build::{NodeFacts, batch_name, catalog_name, role};
 use crate::catalog_client::CatalogError;
 use crate::conditions::is_true;
 use crate::context::Context;
+use crate::notifier::{Delivered, Key};
 use crate::pods::{Came, PodFacts, PodState};
 
 /// What exists about an EncodeJob.
@@ -27,6 +28,8 @@ pub(crate) struct Observed {
     pub(crate) pods: Vec<PodFacts>,
     pub(crate) report: ReportView,
     pub(crate) progress: Option<EncodeProgress>,
+    /// How the oldest notification on record went.
+    pub(crate) delivered: Option<Delivered>,
     /// Read only when an encode pod may have to be made.
     pub(crate) nodes: Vec<NodeFacts>,
     pub(crate) now: Timestamp,
@@ -75,10 +78,13 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         pods,
         report: ReportView::NotAnnounced,
         progress: None,
+        delivered: None,
         nodes: Vec::new(),
         now: Timestamp::now(),
         job,
     };
+    let waiting = observed.job.status.as_ref().and_then(|status| status.notifications.first());
+    observed.delivered = waiting.and_then(|first| context.notifier.delivered(&key_of(&observed.job, first.run)));
     if observed.phase() == Phase::Encoding {
         if !observed.has_encode_job() {
             observed.nodes = context.nodes.list_now(&context.client).await?;
@@ -87,6 +93,12 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         observed.report = report(namespace, &observed, context).await?;
     }
     Ok(Some(observed))
+}
+
+/// Names a notification of `job`.
+pub(crate) fn key_of(job: &EncodeJob, run: i64) -> Key {
+    let (namespace, uid) = (job.namespace().unwrap_or_default(), job.uid().unwrap_or_default());
+    Key { namespace, job: job.name_any(), uid, run }
 }
 
 impl Observed {

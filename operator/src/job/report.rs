@@ -5,7 +5,7 @@ use av1_crds::{EncodeJob, Phase};
 use kube::{Api, Resource, ResourceExt};
 
 use super::decide::Decision;
-use super::observe::Observed;
+use super::observe::{Observed, key_of};
 use crate::api::ApiError;
 use crate::context::Context;
 use crate::writer::write_status;
@@ -25,6 +25,11 @@ pub(crate) async fn report(
     // Actions may have changed the object (a released finalizer), and one that goes needs no status.
     if !decision.released {
         write_status(&api, job, job.status.as_ref(), &decision.status).await?;
+    }
+    if let Some((run, delivered)) = &decision.delivered {
+        context.notifier.forget(&key_of(job, *run));
+        let result = if delivered.is_ok() { "delivered" } else { "failed" };
+        context.metrics.add(&table::NOTIFICATIONS, &[namespace, &job.spec.library_ref.name, result], 1.0);
     }
     let before = observed.phase();
     let after = decision.status.phase;

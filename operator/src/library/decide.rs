@@ -190,7 +190,7 @@ impl Draft<'_> {
             library: self.id(),
             volume_id: volume_id.clone(),
             scan: valid.scan.clone(),
-            settings: valid.settings.clone(),
+            settings: valid.settings.for_pods(),
         };
         let deployment = catalog_deployment(&library, &task, User { uid, gid }, &self.options.pods);
         self.out.desired.deployment =

@@ -66,9 +66,20 @@ def schedules_and_queues_that_cannot_be_are_refused():
     says(library(history={"jobsTtl": "a week"}), "write 168h")
 
 
+def urls_that_cannot_be_posted_to_and_unknown_ways_are_refused():
+    for url in ("ftp://hook/av1", "hook:8080", "http://", "https://user:secret@hook/av1", "http://hook/a b"):
+        says(library(replacement={"notify": {"url": url}}), "replacement.notify.url is a URL with http or https")
+    says(library(replacement={"notify": {}}), "url")
+    says(library(replacement={"whySidecars": "All"}), "whySidecars", '"Jobs", "Off"')
+    says(library(verify={"decode": "None"}), "verify.decode", '"Full", "Sampled"')
+    says(library(pods={"scratch": "Memory"}), "pods.scratch", '"Library", "EmptyDir"')
+
+
 def a_long_name_is_refused():
     says(refusal("MediaLibrary", {"volume": {"persistentVolumeClaim": {"claimName": "media"}}}, name="x" * 41), "at most 40 characters")
 
 
-TESTS = [two_volumes_are_refused, fractional_cpus_are_refused, wishes_of_placement_that_cannot_be_are_refused, paths_that_leave_the_library_are_refused,
-         sizes_and_unknown_fields_are_refused, schedules_and_queues_that_cannot_be_are_refused, a_long_name_is_refused]
+TESTS = [two_volumes_are_refused, fractional_cpus_are_refused, wishes_of_placement_that_cannot_be_are_refused,
+         paths_that_leave_the_library_are_refused, sizes_and_unknown_fields_are_refused,
+         schedules_and_queues_that_cannot_be_are_refused, urls_that_cannot_be_posted_to_and_unknown_ways_are_refused,
+         a_long_name_is_refused]

@@ -124,7 +124,8 @@ def ended_jobs_go_after_their_time_and_no_scan_makes_them_again(library):
 
 def originals_leave_the_trash_after_their_time_unless_their_replacement_changed(library):
     short = Context("purged", {"scan": {"minSize": "100Ki", "intervalSeconds": 2, "include": [BIKES, "Shorts/-x*"]},
-                               "replacement": {"trashRetention": "15s"}})
+                               "pods": {"cpus": 1, "scratch": "EmptyDir"}, "verify": {"decode": "Sampled"},
+                               "replacement": {"trashRetention": "15s", "notify": {"url": "http://127.0.0.1:9/nobody?key=secret"}}})
     short.fill()
     short.apply()
     try:
@@ -142,6 +143,11 @@ def originals_leave_the_trash_after_their_time_unless_their_replacement_changed(
         assert any(event["reason"] == "OriginalKept" for event in events), [event["reason"] for event in events]
         size = originals[BIKES].stat().st_size
         kube.wait_for("the trash to be counted", lambda: size <= short.status()["bytes"]["inTrash"] <= size + 65536, timeout=60)
+        kube.wait_for("nothing to be told any more", lambda: not any(job["status"].get("notifications") for job in short.jobs()), timeout=90)
+        told = [event["note"] for event in kube.get("events.events.k8s.io", namespace=short.name) if event["reason"] == "NotifyFailed"]
+        assert len(told) == 2 and not any("secret" in note for note in told), told
+        status = short.job(NASTY)["status"]
+        assert (status["phase"], status["settings"]["decode"]) == ("Succeeded", "Sampled"), status
     finally:
         short.remove()
 

@@ -158,7 +158,8 @@ impl Draft<'_> {
             return self.give_up(reasons::POD_LOST, &format!("{lost} pods were lost, the last one: {why}"));
         }
         let pause = crate::pause::back_off(2, lost, 60);
-        self.run_again(pause, &format!("{}: {why}; goes on from what is finished", reasons::POD_LOST));
+        let on = if self.keeps_chunks() { "goes on from what is finished" } else { "starts again" };
+        self.run_again(pause, &format!("{}: {why}; {on}", reasons::POD_LOST));
         self.out.events.push(EventDraft::warning(reasons::POD_LOST, "RunAgain", why));
     }
 
@@ -234,7 +235,7 @@ fn encode_batch_job(
         job: JobId { name: job.name_any(), uid: job.uid().unwrap_or_default(), run },
         volume_id,
         path: job.spec.source.path.clone(),
-        settings,
+        settings: settings.for_pods(),
         scan: ScanRules::resolve(library.spec.scan.as_ref()).map_err(|e| invalid(&e))?,
         workers: pods.workers.unwrap_or(0),
         target_utilization_percent: pods.target_utilization_percent(),

@@ -14,6 +14,7 @@ use kube::ResourceExt;
 use super::super::order::Order;
 use super::Draft;
 use super::encoding::library_id;
+use super::notifying::{Became, REPLACED, RESTORED};
 use super::settling::Volume;
 use crate::build::writer_job;
 use crate::context::EventDraft;
@@ -89,6 +90,7 @@ impl Draft<'_> {
         }
         self.set(conditions::SETTLED, true, reason::AS_EXPECTED, &result.message);
         let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.note_restored(order, result);
         let status = &mut self.out.status;
         let before = status.result.take().unwrap_or_default();
         let there = JobResult {
@@ -112,5 +114,26 @@ impl Draft<'_> {
             status.bring_back = false;
             self.finish(Phase::Succeeded, reasons::ENCODED, &result.message);
         }
+    }
+
+    /// Notes it for those who are to be told; the sizes are the encode's, where this job knows it.
+    fn note_restored(&mut self, order: Order, result: &RestoreResult) {
+        if result.verdict != RestoreVerdict::Restored {
+            return;
+        }
+        let status = &self.out.status;
+        let source = &self.observed.job.spec.source.path;
+        let size = |bytes: u64| i64::try_from(bytes).ok();
+        let gate = status.size_gate.as_ref();
+        let (original, encoded) =
+            (gate.and_then(|gate| size(gate.input_bytes)), gate.and_then(|gate| size(gate.output_bytes)));
+        let before = status.result.as_ref().map(|before| before.path.clone()).filter(|path| !path.is_empty());
+        let (action, bytes_before, bytes_after) = match order {
+            Order::Original => (RESTORED, encoded, original),
+            _ => (REPLACED, original, encoded),
+        };
+        // A path that does not fit a message is the one that was asked for, or one that only the receipt has.
+        let path = if result.path.is_empty() { source.clone() } else { result.path.clone() };
+        self.note(Became { action, path, old_path: before, bytes_before, bytes_after });
     }
 }

@@ -13,6 +13,7 @@ use kube::ResourceExt;
 
 use super::super::order::Order;
 use super::encoding::{library_id, prepared};
+use super::notifying::{Became, REPLACED};
 use super::{Action, Draft};
 use crate::build::{User, batch_name, role, writer_job};
 use crate::context::EventDraft;
@@ -127,7 +128,7 @@ impl Draft<'_> {
             output: output_of(&pending),
             report_sha256: pending.report_sha256.clone(),
             size_gate: status.size_gate.clone(),
-            settings: status.settings.clone().ok_or("status.settings is gone")?,
+            settings: status.settings.as_ref().ok_or("status.settings is gone")?.for_pods(),
             force: job.spec.force.clone(),
             swap,
             takeover_from: pending.ended_pods.clone(),
@@ -228,6 +229,14 @@ impl Draft<'_> {
             (SettleVerdict::Replaced, _) => {
                 let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
                 let saved = whole(result.bytes_before) - whole(result.bytes_after);
+                let source = &self.observed.job.spec.source.path;
+                self.note(Became {
+                    action: REPLACED,
+                    path: pending.output_target.clone().unwrap_or_else(|| source.clone()),
+                    old_path: Some(source.clone()),
+                    bytes_before: Some(whole(result.bytes_before)),
+                    bytes_after: Some(whole(result.bytes_after)),
+                });
                 self.out.status.result = Some(JobResult {
                     path: pending.output_target.unwrap_or_else(|| self.observed.job.spec.source.path.clone()),
                     sha256: pending.output_sha256.unwrap_or_default(),

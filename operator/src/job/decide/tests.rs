@@ -9,6 +9,7 @@ use av1_crds::{EncodeJob, MediaLibrary};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+mod notifying;
 mod pausing;
 mod random;
 mod wishes;
@@ -46,6 +47,7 @@ pub(super) fn observed(status: Value) -> Observed {
         pods: Vec::new(),
         report: ReportView::NotAnnounced,
         progress: None,
+        delivered: None,
         nodes: vec![NodeFacts::of(&node)],
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
     }
@@ -124,6 +126,7 @@ fn names(decision: &Decision) -> Vec<String> {
         .map(|action| match action {
             Action::Create(job) => format!("create {}", job.name_any()),
             Action::Delete(name) => format!("delete {name}"),
+            Action::Notify(note) => format!("notify {}", note.action),
             Action::Release => "release".to_owned(),
         })
         .collect()

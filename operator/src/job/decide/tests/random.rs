@@ -67,7 +67,7 @@ impl World {
                     }
                 }
                 Action::Delete(name) => self.delete(&name.clone()),
-                Action::Release => {}
+                Action::Release | Action::Notify(_) => {}
             }
         }
         if recorded {
