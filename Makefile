@@ -59,9 +59,10 @@ test-hostile: ## a hostile library through the real agent
 	@$(MAKE) binaries
 	@tests/media/hostile/run
 
-test-chaos: ## what a cluster does to an operator: kills, evictions, drains, restarts, deletions; on the real one
+test-chaos: ## what a cluster does to an operator: kills, evictions, drains, restarts, deletions, clocks; on the real one
+	@tests/packages chaos
 	@$(MAKE) images
-	@tests/e2e/run chaos
+	@tests/e2e/run chaos clock
 
 fuzz: packages ## every parser of foreign text against damaged and random input; CASES=20000 inputs each
 	@tests/fuzz/run $(CASES)

@@ -14,7 +14,7 @@ use av1_crds::job::{Desired, Notification, Outcome};
 use av1_crds::library::Scratch;
 use av1_crds::wire::EncodeResult;
 use av1_crds::{EncodeJobStatus, FINALIZER, Phase};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
@@ -326,8 +326,7 @@ impl Draft<'_> {
 
     /// Seconds until `not_before`, if that is still to come.
     fn pause_left(&self) -> Option<u64> {
-        let until: Timestamp = self.out.status.not_before.as_deref()?.parse().ok()?;
-        u64::try_from(until.as_second() - self.observed.now.as_second()).ok().filter(|s| *s > 0)
+        crate::pause::left(self.out.status.not_before.as_deref(), self.observed.now)
     }
 }
 

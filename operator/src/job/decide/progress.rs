@@ -61,6 +61,8 @@ impl Draft<'_> {
 fn due(old: Option<&Progress>, page: &EncodeProgress, now: Timestamp) -> bool {
     let Some(old) = old else { return true };
     let age = old.updated_at.parse::<Timestamp>().map_or(i64::MAX, |at| now.as_second() - at.as_second());
+    // Figures from the future were written before the clock was put back.
+    let age = if age < 0 { i64::MAX } else { age };
     let frames = i64::try_from(page.frames).unwrap_or(i64::MAX);
     old.stage != page.stage.as_str()
         || (age >= 10 && old.percent != percent(page))
@@ -113,6 +115,7 @@ mod tests {
         }
         let muxing = EncodeProgress { stage: Stage::Muxing, ..page(100) };
         assert!(due(Some(&written), &muxing, at(1)));
+        assert!(due(Some(&written), &page(2), at(-86_400)), "the clock was put back");
     }
 
     #[test]

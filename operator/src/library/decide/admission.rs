@@ -93,7 +93,7 @@ fn blocked(job: &EncodeJob, jobs: &[EncodeJob], limits: &Limits) -> Option<Turn>
         return Some(Turn::Wait { reason: reason::WAITING_FOR_OTHER_JOB, message });
     }
     let not_before = job.status.as_ref().and_then(|s| s.not_before.clone());
-    if not_before.as_deref().and_then(|t| t.parse::<Timestamp>().ok()).is_some_and(|t| t > limits.now) {
+    if crate::pause::left(not_before.as_deref(), limits.now).is_some() {
         let message =
             format!("waits until {} after an attempt that failed or was lost", not_before.unwrap_or_default());
         return Some(Turn::Wait { reason: reason::WAITING_FOR_SLOT, message });

@@ -10,7 +10,7 @@ use av1_crds::conditions;
 use av1_crds::library::{PlacementStatus, SurveyedNode};
 use av1_crds::wire::{NodeSurvey, SurveyTask};
 use av1_crds::{EncodeJob, MediaLibrary, Phase};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kube::ResourceExt;
 
 use super::super::observe::phase_of;
@@ -139,9 +139,8 @@ impl Draft<'_> {
             return;
         }
         let due = |record: &&SurveyedNode| {
-            let waits = record.not_before.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
             record.survey.is_none()
-                && waits.is_none_or(|at| at <= observed.now)
+                && crate::pause::left(record.not_before.as_deref(), observed.now).is_none()
                 && observed.survey_jobs.iter().all(|job| job.name != name_of(&observed.library, record))
         };
         let Some(record) = nodes.iter().filter(due).min_by_key(|record| record.attempts) else { return };

@@ -62,7 +62,7 @@ impl Draft<'_> {
     /// the last time.
     fn begin_purge(&mut self, known: PurgeStatus) {
         let observed = self.observed;
-        let waits = known.not_before.as_deref().is_some_and(|at| !is_over(at, 0, observed.now));
+        let waits = crate::pause::left(known.not_before.as_deref(), observed.now).is_some();
         if observed.library.spec.suspend || waits || !seen_since(&observed.summary, known.finished_at.as_deref()) {
             return;
         }
@@ -84,7 +84,7 @@ impl Draft<'_> {
         else {
             return;
         };
-        let waits = known.not_before.as_deref().is_some_and(|at| !is_over(at, 0, observed.now));
+        let waits = crate::pause::left(known.not_before.as_deref(), observed.now).is_some();
         if observed.library.spec.suspend || waits {
             return;
         }

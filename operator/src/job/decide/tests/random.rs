@@ -83,7 +83,7 @@ impl World {
         let (suspended, ordered) = (self.o.job.spec.suspend, order(&self.o.job));
         let (desired, retry) = (self.o.job.spec.desired, self.o.job.spec.retry);
         let status = self.o.job.status.as_mut().unwrap();
-        let due = status.not_before.as_deref().is_none_or(|t| t.parse::<Timestamp>().unwrap() <= now);
+        let due = status.not_before.as_deref().is_none_or(|t| t.parse::<jiff::Timestamp>().unwrap() <= now);
         if status.phase == Phase::Queued && due && (!suspended || ordered.is_some()) {
             status.run += 1;
             (status.desired, status.retry) = (desired, retry);
