@@ -244,6 +244,9 @@ pub struct EncodeJobStatus {
     pub failures: i64,
     /// Runs that were lost with their pod.
     pub lost: i64,
+    /// What the next runs get, since one was killed because its memory ran out; another try that the user asks for begins without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out_of_memory: Option<OutOfMemory>,
     /// The pod of the current run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_name: Option<String>,
@@ -300,6 +303,19 @@ pub struct EncodeJobStatus {
     pub saved: Option<String>,
     /// Placed, Pinned, Validated, SizeGatePassed, Settled, Complete.
     pub conditions: Vec<Condition>,
+}
+
+/// What runs get after one that was killed because its memory ran out: half as much memory again, up to what every node that may
+/// take the pod has, and half the encoder processes. Finished chunks are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OutOfMemory {
+    /// Runs that were killed so.
+    pub kills: i64,
+    /// Least memory of the next run's pod, in bytes.
+    pub memory_bytes: i64,
+    /// Most encoder processes of the next run.
+    pub workers: u32,
 }
 
 /// What a pod that may write to the library is to carry out: the verdict of an encode, or what the user asked for.

@@ -316,7 +316,7 @@ pub struct PodsSpec {
     #[x_kube(validation = ("type(self) == int ? self >= 1 : self == 'Auto' || self.matches('^[1-9][0-9]*$')", "pods.cpus is Auto or a whole number of CPUs: fractions such as 1500m cannot be pinned, write 1 or 2"))]
     #[schemars(extend("multipleOf" = 1))]
     pub cpus: Option<IntOrString>,
-    /// Memory of one encode pod, such as 8Gi, or Auto: by the size of the picture and the number of workers. Default: Auto.
+    /// Memory of one encode pod, such as 8Gi, or Auto: by the size of the picture and the number of workers. After a run whose memory ran out the next gets half as much again, if the nodes have it, and half the workers. Default: Auto.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.matches('^(Auto|0*[1-9][0-9]*(k|M|G|T|Ki|Mi|Gi|Ti)?)$')", "pods.memory is Auto or a size above 0: write 8Gi"))]
     pub memory: Option<String>,

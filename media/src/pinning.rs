@@ -97,7 +97,7 @@ impl Cpus {
         promised && subset && self.quota == Some(Quota::Unlimited)
     }
 
-    /// Whole CPUs by affinity and quota, at least one.
+    /// Whole CPUs by affinity and quota, at least one, and no more than were promised: where CPUs are shared a pod has no quota.
     #[must_use]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     pub fn count(&self) -> u32 {
@@ -106,7 +106,7 @@ impl Cpus {
             Some(Quota::Cpus(cpus)) => cpus.floor() as u32,
             _ => u32::MAX,
         };
-        allowed.min(by_quota).max(1)
+        allowed.min(by_quota).min(self.promised.unwrap_or(u32::MAX)).max(1)
     }
 }
 
@@ -136,10 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn the_count_is_bounded_by_affinity_and_by_quota() {
+    fn the_count_is_bounded_by_affinity_by_quota_and_by_what_was_promised() {
         assert_eq!(cpus("4-7", Quota::Unlimited, None).count(), 4);
         assert_eq!(cpus("0-15", Quota::Cpus(2.5), None).count(), 2);
         assert_eq!(cpus("0-15", Quota::Cpus(0.5), None).count(), 1);
+        assert_eq!(cpus("0-15", Quota::Unlimited, Some(3)).count(), 3);
+        assert_eq!(cpus("4-5", Quota::Unlimited, Some(3)).count(), 2);
     }
 
     #[test]

@@ -71,6 +71,7 @@ async fn jobs(context: &Shared, namespace: &str) {
                 let namespace = gone.namespace.as_deref().unwrap_or_default();
                 context.metrics.remove_all(&[("namespace", namespace), ("job", &gone.name)]);
                 context.notifier.forget_job(namespace, &gone.name);
+                context.succeeded(&format!("job/{namespace}/{}", gone.name));
             }
         })
         .await;

@@ -44,6 +44,9 @@ impl Nodes {
         let api: Api<Node> = Api::all(client.clone());
         let list = timed("list Nodes", api.list(&ListParams::default())).await?;
         let nodes: Vec<NodeFacts> = list.iter().map(NodeFacts::of).collect();
+        let mut surveyed = self.surveyed.lock().unwrap_or_else(PoisonError::into_inner);
+        surveyed.retain(|name, _| nodes.iter().any(|node| node.name() == name));
+        drop(surveyed);
         *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), nodes.clone()));
         Ok(nodes)
     }

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use av1_crds::labels;
+use av1_crds::quantity::parse_bytes;
 use av1_crds::reasons::{self, exit};
 use av1_crds::wire::{PodFailure, PodResult};
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{Container, ContainerStateTerminated, Pod, PodSpec, PodStatus};
 use kube::ResourceExt;
 use serde::de::DeserializeOwned;
 
@@ -20,6 +21,8 @@ pub(crate) struct PodFacts {
     pub(crate) role: String,
     pub(crate) run: i64,
     pub(crate) node: Option<String>,
+    /// Memory limit of the main container, in bytes.
+    pub(crate) memory: Option<u64>,
     pub(crate) state: PodState,
 }
 
@@ -74,6 +77,7 @@ impl PodFacts {
             role: label(labels::ROLE),
             run: label(labels::RUN).parse().unwrap_or(0),
             node: pod.spec.as_ref().and_then(|s| s.node_name.clone()),
+            memory: pod.spec.as_ref().and_then(memory_of),
             state: if ended { PodState::Ended(ended_of(pod, &status)) } else { live_of(&status) },
         }
     }
@@ -82,6 +86,11 @@ impl PodFacts {
     pub(crate) fn is_live(&self) -> bool {
         matches!(self.state, PodState::Live { .. })
     }
+}
+
+fn memory_of(spec: &PodSpec) -> Option<u64> {
+    let limits = spec.containers.first()?.resources.as_ref()?.limits.as_ref()?;
+    parse_bytes(&limits.get("memory")?.0).ok()
 }
 
 fn live_of(status: &PodStatus) -> PodState {
@@ -156,6 +165,13 @@ impl Ended {
             Ok(PodResult::Failed(failure)) if failure.reason == reasons::POD_LOST => {
                 return Came::Lost(failure.message);
             }
+            // One process alone was killed (cgroups of version 1 know no other way), and the agent saw no more than that.
+            Ok(PodResult::Failed(failure)) if self.reason == "OOMKilled" && failure.retryable => {
+                let message =
+                    format!("a process of the pod was killed because its memory ran out: {}", failure.message);
+                let failure = PodFailure { reason: reasons::OUT_OF_MEMORY.to_owned(), message, retryable: true };
+                return Came::Failed { failure, code: self.code };
+            }
             Ok(PodResult::Failed(failure)) => {
                 return Came::Failed { failure, code: self.code };
             }
@@ -183,7 +199,7 @@ impl Ended {
             None => Came::Lost(self.told("the pod ended before it started")),
             _ if self.reason == "OOMKilled" => failed(
                 reasons::OUT_OF_MEMORY,
-                "the pod was killed because it ran out of memory: raise spec.pods.memory".to_owned(),
+                "a container of the pod was killed because its memory ran out".to_owned(),
                 true,
             ),
             Some(255) => Came::Lost(self.told("the pod's node restarted")),
@@ -216,6 +232,13 @@ impl Ended {
 #[derive(Clone, Default)]
 pub(crate) struct EndedPods(Arc<Mutex<HashMap<String, (Instant, Pod)>>>);
 
+/// Of a pod's spec what [`PodFacts`] are read from.
+fn needed(spec: PodSpec) -> PodSpec {
+    let bare = |c: Container| Container { name: c.name, resources: c.resources, ..Container::default() };
+    let containers = spec.containers.into_iter().map(bare).collect();
+    PodSpec { node_name: spec.node_name, containers, ..PodSpec::default() }
+}
+
 const KEPT: usize = 2_000;
 const KEPT_FOR: Duration = Duration::from_secs(3_600);
 
@@ -228,8 +251,7 @@ impl EndedPods {
         let mut pods = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut pod = pod.clone();
         pod.metadata.managed_fields = None;
-        pod.spec =
-            pod.spec.map(|s| k8s_openapi::api::core::v1::PodSpec { node_name: s.node_name, ..Default::default() });
+        pod.spec = pod.spec.map(needed);
         // The deletion of a pod that had ended already is no disruption.
         let uid = pod.uid().unwrap_or_default();
         if pods.contains_key(&uid) {
@@ -293,6 +315,10 @@ mod tests {
             (terminated(1, "Error", failed), false, "retry NoSpace"),
             (terminated(1, "Error", &failed.replace("NoSpace", reasons::POD_LOST)), false, "lost"),
             (terminated(137, "OOMKilled", ""), false, "retry OutOfMemory"),
+            (terminated(137, "OOMKilled", ""), true, "retry OutOfMemory"),
+            (terminated(1, "OOMKilled", failed), false, "retry OutOfMemory"),
+            (terminated(1, "OOMKilled", &failed.replace("true", "false")), false, "final NoSpace"),
+            (terminated(0, "OOMKilled", r#"{"done":7}"#), false, "done 7"),
             (terminated(137, "Error", ""), false, "retry EncodeFailed"),
             (terminated(137, "Error", ""), true, "lost"),
             (terminated(143, "Error", ""), true, "lost"),

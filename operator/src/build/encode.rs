@@ -1,4 +1,4 @@
-//! The encode Job: Guaranteed, whole CPUs, the library read-only with an empty volume over `.av1`, one work folder. Pure.
+//! The encode Job: whole CPUs, Guaranteed unless it is known that CPUs are shared, the library read-only with an empty volume over `.av1`, one work folder. Pure.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::{
 use kube::ResourceExt;
 
 use super::pod::{
-    PodOptions, RolePod, User, empty, env, guaranteed, labels_of_run, library_mount, mount, task_argument,
+    PodOptions, RolePod, User, empty, env, guaranteed, labels_of_run, library_mount, mount, sharing, task_argument,
 };
 use super::{HOST_LABEL, Placing, batch_name, role};
 
@@ -48,12 +48,14 @@ pub(crate) fn encode_job(
         ]),
     };
     let argument = task_argument(task)?;
-    // Fractional, so that the static CPU manager gives it no CPU of its own; requests equal limits, or the pod is not Guaranteed.
+    // Only a Guaranteed pod, in which every container's requests equal its limits, is given CPUs of its own.
+    let resources = if place.shared { sharing } else { guaranteed };
+    // Fractional, so that the static CPU manager gives it no CPU of its own.
     let workdir = pod.container(
         role::WORKDIR,
         argument.clone(),
         vec![library_mount(library, paths::STATE_ROOT, paths::AV1_DIR, false)],
-        guaranteed("50m".to_owned(), "64Mi".to_owned()),
+        resources("50m".to_owned(), "64Mi".to_owned()),
     );
     let folder = format!("{}/{}/{}/{run}", paths::AV1_DIR, paths::WORK_DIR, task.job.uid);
     let wanted = library.spec.pods.clone().unwrap_or_default();
@@ -72,7 +74,7 @@ pub(crate) fn encode_job(
         role::ENCODE,
         argument,
         mounts,
-        guaranteed(place.size.cpus.to_string(), format!("{}Mi", place.size.memory_mib)),
+        resources(place.size.cpus.to_string(), format!("{}Mi", place.size.memory_mib)),
     );
     main.ports = Some(vec![ContainerPort {
         name: Some("http".to_owned()),

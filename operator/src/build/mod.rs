@@ -18,7 +18,7 @@ pub(crate) use pod::{PodOptions, User};
 pub(crate) use prepare::prepare_job;
 pub(crate) use purge::purge_job;
 pub(crate) use settle::writer_job;
-pub(crate) use size::{HOST_LABEL, NodeFacts, Placing, only_node, place};
+pub(crate) use size::{HOST_LABEL, NodeFacts, Placing, Relief, SizeError, only_node, place};
 pub(crate) use survey::survey_job;
 
 /// Roles of the agent, as in labels, names and arguments.

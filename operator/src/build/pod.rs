@@ -243,6 +243,13 @@ pub(super) fn guaranteed(cpu: String, memory: String) -> ResourceRequirements {
     ResourceRequirements { requests: Some(list.clone()), limits: Some(list), claims: None }
 }
 
+/// A request of CPUs without a limit, for CPUs that are shared: a limit would throttle the pod while others leave CPUs idle.
+pub(super) fn sharing(cpu: String, memory: String) -> ResourceRequirements {
+    let mut resources = guaranteed(cpu, memory);
+    resources.limits.get_or_insert_default().remove("cpu");
+    resources
+}
+
 /// Neither a request nor a limit of CPUs: any request would keep a whole-CPU pod from a small node.
 pub(super) fn helper() -> ResourceRequirements {
     ResourceRequirements {

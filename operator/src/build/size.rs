@@ -30,8 +30,30 @@ pub(crate) struct Placing {
     pub(crate) eligible: usize,
     /// Encoder processes.
     pub(crate) workers: u32,
+    /// Most memory that every one of those nodes can give to one pod.
+    pub(crate) most_memory_mib: u64,
+    /// Whether it is known that whole CPUs are shared on those nodes: then nothing is gained by a limit of CPUs.
+    pub(crate) shared: bool,
     /// Cores that share an L3 cache.
     pub(crate) cores_per_cache_domain: Option<u32>,
+}
+
+/// What an encode pod is to get after one whose memory ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Relief {
+    /// Least memory, as far as the nodes have it.
+    pub(crate) memory_mib: u64,
+    /// Most encoder processes.
+    pub(crate) workers: u32,
+}
+
+impl Placing {
+    /// With the memory and the workers of `relief`.
+    pub(crate) fn relieved(mut self, relief: Relief) -> Self {
+        self.size.memory_mib = self.size.memory_mib.max(relief.memory_mib.min(self.most_memory_mib));
+        self.workers = self.workers.min(relief.workers).max(1);
+        self
+    }
 }
 
 /// Why no size was found.
@@ -83,7 +105,9 @@ pub(crate) fn place(
     };
     let eligible: Vec<&NodeFacts> = admitted.iter().filter(|node| node.takes(cpus)).copied().collect();
     let pixels = pixels.unwrap_or(UNKNOWN_PICTURE);
-    let memory_mib = memory(pods, cpus, pixels, &eligible)?;
+    let most_memory_mib = eligible.iter().map(|node| node.memory_mib() * MOST_PERCENT / 100).min().unwrap_or(u64::MAX);
+    let memory_mib = memory(pods, cpus, pixels, most_memory_mib)?;
+    let shared = shared(&eligible);
     let refused = admitted.iter().any(|node| node.cpus() >= cpus && !node.takes(cpus));
     let hosts = |list: &[&NodeFacts]| list.iter().map(|node| node.host().to_owned()).collect::<Vec<_>>();
     let preferred: Vec<&NodeFacts> = match epyc {
@@ -94,7 +118,7 @@ pub(crate) fn place(
         cpus,
         memory: Some(memory_mib << 20),
         workers: pods.workers.unwrap_or(0),
-        percent: if shared(&eligible) { pods.target_utilization_percent() } else { 100 },
+        percent: if shared { pods.target_utilization_percent() } else { 100 },
     };
     Ok(Placing {
         size: PodSize { cpus, memory_mib },
@@ -102,6 +126,8 @@ pub(crate) fn place(
         preferred: if preferred.len() < eligible.len() { hosts(&preferred) } else { Vec::new() },
         eligible: eligible.len(),
         workers: workers(resources, pixels).0,
+        most_memory_mib,
+        shared,
         cores_per_cache_domain: cpus::cores_per_cache_domain(&eligible),
     })
 }
@@ -127,15 +153,14 @@ fn shared(nodes: &[&NodeFacts]) -> bool {
     surveys.peek().is_some() && surveys.all(|survey| !survey.exclusive)
 }
 
-fn memory(pods: &PodsSpec, cpus: u32, pixels: u64, eligible: &[&NodeFacts]) -> Result<u64, SizeError> {
+fn memory(pods: &PodsSpec, cpus: u32, pixels: u64, most_mib: u64) -> Result<u64, SizeError> {
     match pods.memory.as_deref() {
         None | Some("Auto") => {
             let resources = Resources { cpus, memory: None, workers: pods.workers.unwrap_or(0), percent: 100 };
             let workers = u64::from(workers(resources, pixels).0);
             // 1 GB a megapixel and worker.
             let encoders = workers.saturating_mul(pixels).saturating_mul(1_000) / (1 << 20);
-            let cap = eligible.iter().map(|node| node.memory_mib() * MOST_PERCENT / 100).min().unwrap_or(u64::MAX);
-            Ok(encoders.saturating_add(BASE_MIB).max(LEAST_MIB).min(cap.max(64)))
+            Ok(encoders.saturating_add(BASE_MIB).max(LEAST_MIB).min(most_mib.max(64)))
         }
         Some(text) => Ok(parse_bytes(text)
             .map_err(|_| SizeError::Unreadable { field: "memory", text: text.to_owned(), form: "a size such as 8Gi" })?

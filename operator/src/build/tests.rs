@@ -316,3 +316,23 @@ fn chunks_on_the_node_s_disk_leave_output_and_report_on_the_library_s_volume() {
     assert!(init.volume_mounts.iter().flatten().all(|mount| mount.name != "scratch"));
     assert_eq!(init.args.as_ref().unwrap().len(), 4);
 }
+
+#[test]
+fn where_cpus_are_a_pod_s_own_every_container_is_guaranteed_and_where_they_are_shared_none_is_throttled() {
+    let containers = |shared| {
+        let place = Placing { shared, ..place_of(None, &[]) };
+        let pod = encode_at(&library(), &place).spec.unwrap().template.spec.unwrap();
+        pod.init_containers.into_iter().flatten().chain(pod.containers).map(|c| (c.name, c.resources.unwrap()))
+    };
+    for (name, resources) in containers(false) {
+        let (requests, limits) = (resources.requests.unwrap(), resources.limits.unwrap());
+        assert!(requests.contains_key("cpu") && requests.contains_key("memory"), "{name}");
+        assert_eq!(requests, limits, "{name}");
+    }
+    for (name, resources) in containers(true) {
+        let (requests, limits) = (resources.requests.unwrap(), resources.limits.unwrap());
+        assert!(requests.contains_key("cpu") && !limits.contains_key("cpu"), "{name}");
+        assert_eq!(requests["memory"], limits["memory"], "{name}");
+    }
+    assert_eq!(containers(true).map(|(name, _)| name).collect::<Vec<_>>(), ["workdir", "encode"]);
+}

@@ -1,6 +1,8 @@
 //! What to do about an EncodeJob. Pure: from what was observed to status, actions, Events and the time of the next look.
 
+mod abandoned;
 mod encoding;
+mod memory;
 mod notifying;
 mod outcome;
 mod progress;
@@ -118,6 +120,7 @@ impl Draft<'_> {
         if spec.retry > self.out.status.retry {
             let status = &mut self.out.status;
             (status.retry, status.failures, status.lost, status.not_before) = (spec.retry, 0, 0, None);
+            status.out_of_memory = None;
         }
         if spec.suspend && order(&self.observed.job).is_none() {
             self.pause(&Suspension::asked("spec.suspend is true"));
@@ -151,8 +154,7 @@ impl Draft<'_> {
     /// A terminal phase: nothing may be left behind, unless the user asks for more.
     fn ended(&mut self) {
         self.delete_jobs(|_| true);
-        let live = self.observed.pods.iter().any(|p| p.is_live());
-        if live || !self.observed.batch_jobs.is_empty() {
+        if !self.live().is_empty() || !self.observed.batch_jobs.is_empty() {
             self.look_again(10);
         } else if let Some(why) = asked_again(&self.observed.job) {
             self.begin_again(&why);
@@ -200,14 +202,14 @@ impl Draft<'_> {
 
     /// The user deleted the job: no pod is made any more; one that writes to the library is waited for.
     fn deletion(&mut self) {
-        let writes = |p: &&PodFacts| role::WRITERS.contains(&p.role.as_str());
-        let observed = self.observed;
-        let live = || observed.pods.iter().filter(|p| p.is_live());
-        if observed.namespace_terminating || (observed.batch_jobs.is_empty() && live().next().is_none()) {
+        let writes = |p: &&&PodFacts| role::WRITERS.contains(&p.role.as_str());
+        let (observed, live) = (self.observed, self.live());
+        if observed.namespace_terminating || (observed.batch_jobs.is_empty() && live.is_empty()) {
             return self.release();
         }
         // A Job without a pod goes too: its pod may come any moment.
-        let writing: Vec<String> = live().filter(writes).map(|p| batch_name(&self.uid(), &p.role, p.run)).collect();
+        let writing: Vec<String> =
+            live.iter().filter(writes).map(|p| batch_name(&self.uid(), &p.role, p.run)).collect();
         self.delete_jobs(|b| !writing.contains(&b.name));
         self.look_again(5);
     }

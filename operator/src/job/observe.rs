@@ -30,7 +30,7 @@ pub(crate) struct Observed {
     pub(crate) progress: Option<EncodeProgress>,
     /// How the oldest notification on record went.
     pub(crate) delivered: Option<Delivered>,
-    /// Read only when an encode pod may have to be made.
+    /// Read only when an encode pod may have to be made, or there is one.
     pub(crate) nodes: Vec<NodeFacts>,
     pub(crate) now: Timestamp,
 }
@@ -85,10 +85,14 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
     };
     let waiting = observed.job.status.as_ref().and_then(|status| status.notifications.first());
     observed.delivered = waiting.and_then(|first| context.notifier.delivered(&key_of(&observed.job, first.run)));
-    if observed.phase() == Phase::Encoding {
-        if !observed.has_encode_job() {
-            observed.nodes = context.nodes.list_now(&context.client).await?;
-        }
+    let encodes = observed.phase() == Phase::Encoding;
+    if encodes && !observed.has_encode_job() {
+        observed.nodes = context.nodes.list_now(&context.client).await?;
+    } else if observed.pods.iter().any(|pod| pod.role == role::ENCODE && (encodes || pod.is_live())) {
+        // For its node may have fallen silent, or a larger pod may be needed.
+        observed.nodes = context.nodes.list(&context.client).await?;
+    }
+    if encodes {
         observed.progress = progress(&observed, context).await;
         observed.report = report(namespace, &observed, context).await?;
     }

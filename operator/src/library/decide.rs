@@ -366,4 +366,4 @@ impl Draft<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

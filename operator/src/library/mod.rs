@@ -10,6 +10,13 @@ mod hidden;
 mod observe;
 mod report;
 
+/// What tests of both reconcilers together need.
+#[cfg(test)]
+pub(crate) use {
+    decide::{decide, tests::pausing::ready_library},
+    observe::{Observed, SummaryView},
+};
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +72,7 @@ pub(crate) async fn reconcile(
 /// Takes away the series of a library that is gone, and of its jobs.
 pub(crate) fn forget(namespace: &str, name: &str, context: &Shared) {
     context.metrics.remove_all(&[("namespace", namespace), ("library", name)]);
+    context.succeeded(&format!("library/{namespace}/{name}"));
 }
 
 /// When to try again after an error.

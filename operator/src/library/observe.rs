@@ -277,11 +277,10 @@ async fn summary(library: &MediaLibrary, address: &str, context: &Context) -> Su
     }
     match context.catalogs.summary(address).await {
         Ok(summary) => {
-            context
-                .summaries
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(uid, (Instant::now(), summary.clone()));
+            let mut kept = context.summaries.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those of libraries that are gone go too.
+            kept.retain(|_, (at, _)| at.elapsed() < SUMMARY_AGE);
+            kept.insert(uid, (Instant::now(), summary.clone()));
             SummaryView::Got(Box::new(summary))
         }
         Err(error) => SummaryView::Failed(error.to_string()),

@@ -72,6 +72,47 @@ def restart(server):
     kube.run(kube.ROOT / "tests/cluster/up", timeout=300)
 
 
+def memory_of(pod):
+    """Bytes that the pod's encoder may have; its request is the same."""
+    resources = pod["spec"]["containers"][0]["resources"]
+    assert resources["requests"]["memory"] == resources["limits"]["memory"], resources
+    text = resources["limits"]["memory"]
+    units = {"Ki": 10, "Mi": 20, "Gi": 30}
+    return int(text[:-2]) << units[text[-2:]] if text[-2:] in units else int(text)
+
+
+def starve():
+    """Kills the encoders that run, and leaves the container so little memory that the next ones are killed for it."""
+    parents = processes("av1an")
+    assert parents, "no av1an runs"
+    for pid in parents:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for pid in processes("SvtAv1EncApp"):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(1)
+        folders = dict(line.split(":", 2)[1:] for line in open(f"/proc/{parents[0]}/cgroup").read().split())
+        if "memory" in folders:
+            limit, used = (f"/sys/fs/cgroup/memory{folders['memory']}/memory.{name}" for name in ("limit_in_bytes", "usage_in_bytes"))
+        else:
+            limit, used = (f"/sys/fs/cgroup{folders['']}/memory.{name}" for name in ("max", "current"))
+        # Version 1 refuses what cannot be freed: the first limit that it takes leaves next to nothing.
+        for megabytes in range(16, (int(open(used).read()) >> 20) + 32, 4):
+            try:
+                with open(limit, "w") as file:
+                    file.write(str(megabytes << 20))
+                return
+            except OSError:
+                continue
+        raise AssertionError(f"{limit} cannot be lowered")
+    finally:
+        for pid in parents:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass  # killed for its memory
+
+
 def the_operator_is_killed_at_every_phase(library):
     library.start()
     seen = set()
@@ -127,6 +168,25 @@ def an_evicted_pod_is_lost_and_not_failed(library):
     kube.kubectl("create", "--raw", f"/api/v1/namespaces/{library.name}/pods/{pod}/eviction", "-f", "-", text_input=json.dumps(eviction))
     status = library.finish()
     assert status["failures"] == 0 and status["run"] >= 2, (status["failures"], status["run"])
+
+
+def a_pod_whose_memory_ran_out_has_failed_and_the_next_one_gets_more(library):
+    def pod_of(run):
+        selector = f"av1.media/role=encode,av1.media/run={run},av1.media/encode-job={library.job(FILM)['metadata']['name']}"
+        return next(iter(kube.get("pods", namespace=library.name, selector=selector) or []), None)
+
+    library.start()
+    library.encoding()
+    had = memory_of(pod_of(1))
+    starve()
+    status = kube.wait_for("the run to fail", lambda: library.job(FILM)["status"]["failures"] and library.job(FILM)["status"], timeout=300)
+    assert status["outcome"]["reason"] == "OutOfMemory", status["outcome"]
+    assert (status["failures"], status["lost"], status["outOfMemory"]["kills"]) == (1, 0, 1), status
+    assert "the next run gets" in status["outcome"]["message"] and "GiB" in status["outcome"]["message"], status["outcome"]
+    next_pod = kube.wait_for("the next run", lambda: pod_of(2), timeout=300)
+    assert memory_of(next_pod) == status["outOfMemory"]["memoryBytes"] > had, (had, memory_of(next_pod), status["outOfMemory"])
+    status = library.finish()
+    assert (status["failures"], status["run"]) == (1, 2), status
 
 
 def a_drained_node_is_no_failure_and_the_encode_goes_on_when_it_is_back(library):
@@ -195,7 +255,8 @@ def all_hashes(folder):
 
 TESTS = [the_operator_is_killed_at_every_phase, of_two_operators_one_works_and_the_other_takes_over,
          the_api_server_is_killed_while_a_pod_encodes, the_kubelet_is_killed_while_a_pod_encodes,
-         an_evicted_pod_is_lost_and_not_failed, a_drained_node_is_no_failure_and_the_encode_goes_on_when_it_is_back,
+         an_evicted_pod_is_lost_and_not_failed, a_pod_whose_memory_ran_out_has_failed_and_the_next_one_gets_more,
+         a_drained_node_is_no_failure_and_the_encode_goes_on_when_it_is_back,
          a_status_cleared_by_hand_is_made_good,
          a_job_deleted_while_it_encodes_leaves_the_file_alone_and_the_next_scan_takes_it_up,
          a_job_deleted_while_it_settles_settles, a_library_deleted_with_jobs_under_way_touches_no_file]

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import subprocess
+import tempfile
 
 import kube
 from cases.chaos import FILM, setup  # noqa: F401  `setup` is what tests/e2e/run calls
@@ -77,9 +78,7 @@ def days_ahead(library):
 
 
 def a_clock_that_jumps_two_days_ahead_and_three_back_changes_nothing(library):
-    folder = library.folder.parent / "operator"
-    folder.mkdir(exist_ok=True)
-    with Operator(folder) as operator:
+    with tempfile.TemporaryDirectory() as folder, Operator(folder) as operator:
         library.start()
         library.encoding()
         for days in (2, -1):

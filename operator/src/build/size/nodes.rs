@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use av1_crds::library::{Epyc, PodsSpec, SurveyedNode};
 use av1_crds::quantity::parse_bytes;
 use av1_crds::wire::NodeSurvey;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Taint, Toleration};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
@@ -32,6 +33,7 @@ pub(crate) struct NodeFacts {
     memory_mib: u64,
     labels: BTreeMap<String, String>,
     ready: bool,
+    silent_since: Option<Timestamp>,
     pub(super) taints: Vec<Taint>,
     /// CPUs of which pods must ask for a multiple.
     alignment: Option<u32>,
@@ -47,7 +49,10 @@ impl NodeFacts {
         let cpus = allocatable.get("cpu").and_then(whole_cpus).unwrap_or(0);
         let all = status.capacity.unwrap_or_default().get("cpu").and_then(whole_cpus);
         let auto_cpus = if cpus >= 2 && all == Some(cpus) { cpus - 1 } else { cpus };
-        let ready = status.conditions.unwrap_or_default().iter().any(|c| c.type_ == "Ready" && c.status == "True");
+        let conditions = status.conditions.unwrap_or_default();
+        let is_ready = |status: &str| conditions.iter().find(|c| c.type_ == "Ready" && c.status == status);
+        let ready = is_ready("True").is_some();
+        let silent = is_ready("Unknown").map(|c| c.last_transition_time.as_ref().map_or(Timestamp::MAX, |at| at.0));
         Self {
             name: node.name_any(),
             boot_id: status.node_info.map(|info| info.boot_id).unwrap_or_default(),
@@ -56,6 +61,7 @@ impl NodeFacts {
             memory_mib: allocatable.get("memory").and_then(|q| parse_bytes(&q.0).ok()).unwrap_or(0) >> 20,
             labels: node.metadata.labels.clone().unwrap_or_default(),
             ready: ready && !spec.unschedulable.unwrap_or(false),
+            silent_since: silent,
             taints: spec.taints.unwrap_or_default(),
             alignment: None,
             survey: None,
@@ -81,6 +87,11 @@ impl NodeFacts {
 
     pub(crate) fn survey(&self) -> Option<&NodeSurvey> {
         self.survey.as_ref()
+    }
+
+    /// Since when the node's kubelet has not been heard of; none while it is.
+    pub(crate) fn silent_since(&self) -> Option<Timestamp> {
+        self.silent_since
     }
 
     pub(super) fn cpus(&self) -> u32 {

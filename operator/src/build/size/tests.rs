@@ -231,4 +231,7 @@ fn workers_keep_a_share_of_cpus_free_where_they_are_known_to_be_shared() {
     shared = shared.with(&[SurveyedNode { name: "n".into(), survey: Some(survey), ..SurveyedNode::default() }]);
     let less = place(&PodsSpec::default(), None, None, &[shared]).unwrap();
     assert_eq!((own.workers, less.workers), (4, 3));
+    assert_eq!((own.shared, less.shared), (false, true));
+    let unknown = place(&PodsSpec::default(), None, None, &[node("new", "8", "16Gi")]).unwrap();
+    assert!(!unknown.shared, "a pod that is not Guaranteed would never be pinned");
 }

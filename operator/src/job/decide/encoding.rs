@@ -10,7 +10,7 @@ use kube::ResourceExt;
 
 use super::settling::is_of_volume;
 use super::{Action, Draft};
-use crate::build::{NodeFacts, User, batch_name, encode_job, only_node, place, role};
+use crate::build::{NodeFacts, Placing, Relief, SizeError, User, batch_name, encode_job, only_node, place, role};
 use crate::context::{EventDraft, Options};
 use crate::pods::{Came, Ended, PodFacts, PodState};
 
@@ -24,7 +24,7 @@ impl Draft<'_> {
         let run = self.out.status.run;
         let name = batch_name(&self.uid(), role::ENCODE, run);
         self.delete_jobs(|b| b.name != name);
-        if self.observed.pods.iter().any(|p| p.is_live() && p.role == role::ENCODE && p.run != run) {
+        if self.live().iter().any(|p| p.role == role::ENCODE && p.run != run) {
             self.set(conditions::PLACED, false, reason::IN_PROGRESS, "waits until the pod of an earlier run has ended");
             return self.look_again(5);
         }
@@ -33,7 +33,10 @@ impl Draft<'_> {
         match self.observed.encode_pod().cloned() {
             Some(pod) => match pod.state.clone() {
                 PodState::Ended(ended) => self.pod_ended(&pod, &ended, stopped),
-                PodState::Live { .. } => self.pod_lives(&pod, &name, stopped),
+                PodState::Live { .. } => match self.abandoned(&pod) {
+                    Some(why) => self.abandon(&why),
+                    None => self.pod_lives(&pod, &name, stopped),
+                },
             },
             None if self.out.status.pod_uid.is_some() => self.pod_lost("the pod is gone and left no result"),
             None => match batch {
@@ -66,7 +69,7 @@ impl Draft<'_> {
     fn stop(&mut self) {
         self.delete_jobs(|_| true);
         let wanted = self.observed.job.spec.desired;
-        if self.observed.pods.iter().any(|p| p.is_live()) || !self.observed.batch_jobs.is_empty() {
+        if !self.live().is_empty() || !self.observed.batch_jobs.is_empty() {
             let message = format!("spec.desired is now {wanted:?}: the encode is being stopped");
             self.set(conditions::PLACED, false, reason::IN_PROGRESS, message);
             self.look_again(2);
@@ -141,13 +144,16 @@ impl Draft<'_> {
                 self.out.events.push(EventDraft::warning(&failure.reason, "Encode", &failure.message));
                 self.run_again(60, &failure.message);
             }
+            Came::Failed { failure, .. } if failure.reason == reasons::OUT_OF_MEMORY && ended.initialised => {
+                self.out_of_memory(pod)
+            }
             Came::Failed { failure, .. } => self.run_failed(&failure.reason, &failure.message, failure.retryable),
             Came::Lost(why) => self.pod_lost(&why),
         }
     }
 
     /// The run's pod was lost: no failure, up to a cap.
-    fn pod_lost(&mut self, why: &str) {
+    pub(super) fn pod_lost(&mut self, why: &str) {
         const MOST_LOST: i64 = 20;
         if let Some(suspension) = self.suspension() {
             return self.pause(&suspension);
@@ -158,7 +164,11 @@ impl Draft<'_> {
             return self.give_up(reasons::POD_LOST, &format!("{lost} pods were lost, the last one: {why}"));
         }
         let pause = crate::pause::back_off(2, lost, 60);
-        let on = if self.keeps_chunks() { "goes on from what is finished" } else { "starts again" };
+        let on = if self.keeps_chunks() && self.out.status.work_run.is_some() {
+            "goes on from what is finished"
+        } else {
+            "starts again"
+        };
         self.run_again(pause, &format!("{}: {why}; {on}", reasons::POD_LOST));
         self.out.events.push(EventDraft::warning(reasons::POD_LOST, "RunAgain", why));
     }
@@ -167,12 +177,7 @@ impl Draft<'_> {
     pub(super) fn run_failed(&mut self, why: &str, message: &str, retryable: bool) {
         self.out.status.failures += 1;
         let failures = self.out.status.failures;
-        let most = self
-            .observed
-            .library
-            .as_ref()
-            .and_then(|l| l.spec.failure_policy.as_ref()?.max_attempts)
-            .map_or(3, i64::from);
+        let most = self.attempts();
         self.out.status.outcome = Some(av1_crds::job::Outcome {
             reason: why.to_owned(),
             message: crate::conditions::cut(message.to_owned()),
@@ -193,6 +198,12 @@ impl Draft<'_> {
                 &format!("attempt {failures} of {most} failed with {why}: {message}; the next one in {pause} s"),
             );
         }
+    }
+
+    /// Runs that may fail before the job is given up.
+    pub(super) fn attempts(&self) -> i64 {
+        let policy = self.observed.library.as_ref().and_then(|library| library.spec.failure_policy.as_ref());
+        policy.and_then(|policy| policy.max_attempts).map_or(3, i64::from)
     }
 
     fn run_again(&mut self, pause: i64, note: &str) {
@@ -222,14 +233,13 @@ fn encode_batch_job(
             .map_err(|e| invalid(&e))?,
     };
     let pods = library.spec.pods.clone().unwrap_or_default();
-    let pixels = job.annotations().get(labels::PICTURE).and_then(|text| {
-        let (width, height) = text.split_once('x')?;
-        width.parse::<u64>().ok()?.checked_mul(height.parse().ok()?)
-    });
-    let known = library.status.as_ref().and_then(|s| s.placement.as_ref()).map_or(&[][..], |p| p.nodes.as_slice());
-    let nodes: Vec<NodeFacts> = observed.nodes.iter().cloned().map(|node| node.with(known)).collect();
-    let place = place(&pods, only_node(library).as_deref(), pixels, &nodes)
-        .map_err(|e| (reason::UNSCHEDULABLE, e.to_string()))?;
+    let place = placing(library, job, observed).map_err(|e| (reason::UNSCHEDULABLE, e.to_string()))?;
+    let asked = pods.workers.unwrap_or(0);
+    let workers = match &status.out_of_memory {
+        // The pod takes fewer when even these need more memory than it has.
+        Some(before) => before.workers.max(1).min(place.size.cpus).min(if asked > 0 { asked } else { u32::MAX }),
+        None => asked,
+    };
     let task = EncodeTask {
         library: library_id(library, options),
         job: JobId { name: job.name_any(), uid: job.uid().unwrap_or_default(), run },
@@ -237,13 +247,40 @@ fn encode_batch_job(
         path: job.spec.source.path.clone(),
         settings: settings.for_pods(),
         scan: ScanRules::resolve(library.spec.scan.as_ref()).map_err(|e| invalid(&e))?,
-        workers: pods.workers.unwrap_or(0),
+        workers,
         target_utilization_percent: pods.target_utilization_percent(),
         force: job.spec.force.clone(),
         again: status.again,
         take_over_run: status.work_run.filter(|earlier| *earlier < run),
     };
     encode_job(library, job, &task, user, &place, &options.pods).map_err(|e| invalid(&e))
+}
+
+/// Size and nodes of the next encode pod of `job`.
+pub(super) fn placing(
+    library: &MediaLibrary,
+    job: &EncodeJob,
+    observed: &super::Observed,
+) -> Result<Placing, SizeError> {
+    let status = job.status.clone().unwrap_or_default();
+    let pods = library.spec.pods.clone().unwrap_or_default();
+    let area = |(width, height): (u64, u64)| width.checked_mul(height).filter(|pixels| *pixels > 0);
+    let told = job.annotations().get(labels::PICTURE).and_then(|text| {
+        let (width, height) = text.split_once('x')?;
+        area((width.parse().ok()?, height.parse().ok()?))
+    });
+    // Of a job that a user made the picture is known once a run has looked.
+    let seen = status.media.as_ref().and_then(|media| area((media.width.into(), media.height.into())));
+    let known = library.status.as_ref().and_then(|s| s.placement.as_ref()).map_or(&[][..], |p| p.nodes.as_slice());
+    let nodes: Vec<NodeFacts> = observed.nodes.iter().cloned().map(|node| node.with(known)).collect();
+    let place = place(&pods, only_node(library).as_deref(), told.or(seen), &nodes)?;
+    Ok(match status.out_of_memory {
+        Some(before) => place.relieved(Relief {
+            memory_mib: u64::try_from(before.memory_bytes).unwrap_or(0).div_ceil(1 << 20),
+            workers: before.workers,
+        }),
+        None => place,
+    })
 }
 
 /// Id of the library's volume and the user that its pods run as, once prepared.

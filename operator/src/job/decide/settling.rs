@@ -46,8 +46,8 @@ impl Draft<'_> {
         };
         let name = batch_name(&self.uid(), order.role(), pending.run);
         self.delete_jobs(|b| b.name != name);
-        let others = |p: &&PodFacts| p.is_live() && (p.role != order.role() || p.run != pending.run);
-        if self.observed.pods.iter().any(|p| others(&p)) {
+        let others = |p: &&PodFacts| p.role != order.role() || p.run != pending.run;
+        if self.live().iter().any(others) {
             self.set(conditions::SETTLED, false, reason::IN_PROGRESS, "waits until the job's earlier pod has ended");
             return self.look_again(3);
         }

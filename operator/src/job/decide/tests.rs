@@ -9,6 +9,8 @@ use av1_crds::{EncodeJob, MediaLibrary};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+mod abandoned;
+mod memory;
 mod notifying;
 mod pausing;
 mod random;
@@ -68,6 +70,7 @@ fn pod(role: &str, run: i64, state: PodState) -> PodFacts {
         role: role.into(),
         run,
         node: Some("n".into()),
+        memory: Some(4 << 30),
         state,
     }
 }

@@ -11,7 +11,7 @@ use av1_crds::library::StorageStatus;
 use av1_crds::wire::Candidate;
 use serde_json::json;
 
-mod pausing;
+pub(in crate::library) mod pausing;
 mod purge;
 
 fn options() -> Options {
@@ -81,6 +81,7 @@ fn ended(run: i64, code: i32, message: serde_json::Value) -> PodFacts {
         role: "prepare".into(),
         run,
         node: None,
+        memory: None,
         state: PodState::Ended(ended),
     }
 }

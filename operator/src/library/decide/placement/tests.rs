@@ -73,6 +73,7 @@ fn pod(observed: &mut Observed, state: PodState) {
         role: "survey".into(),
         run: 0,
         node: None,
+        memory: None,
         state,
     };
     observed.survey_pods = vec![pod];

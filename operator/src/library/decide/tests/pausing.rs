@@ -3,7 +3,7 @@
 use super::*;
 use serde_json::Value;
 
-fn ready_library(spec: Value) -> Observed {
+pub(crate) fn ready_library(spec: Value) -> Observed {
     let mut o = prepared();
     let mut all = serde_json::to_value(&o.library.spec).unwrap();
     all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
