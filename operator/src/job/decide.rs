@@ -16,7 +16,7 @@ use av1_crds::job::{Desired, Notification, Outcome};
 use av1_crds::library::Scratch;
 use av1_crds::wire::EncodeResult;
 use av1_crds::{EncodeJobStatus, FINALIZER, Phase};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
@@ -26,7 +26,7 @@ use crate::batch::BatchFacts;
 use crate::build::{batch_name, role};
 use crate::conditions::{Is, Writer, cut};
 use crate::context::{EventDraft, Options};
-use crate::pods::PodFacts;
+use crate::pods::{PodFacts, PodState};
 use crate::schedule;
 
 /// Something to be done to the cluster.
@@ -302,10 +302,19 @@ impl Draft<'_> {
         }
         self.out.status.outcome =
             Some(Outcome { reason: reason.to_owned(), message: cut(message.to_owned()), retryable: false });
-        self.out.status.completion_time = Some(self.observed.now.to_string());
+        self.out.status.completion_time = Some(self.end().to_string());
         self.out.status.pending_settle = None;
         self.out.status.not_before = None;
         self.set(conditions::COMPLETE, true, reason, message);
+    }
+
+    /// Now, or by a pod's own clock when this one is behind: what scans have seen is told by clocks of nodes.
+    fn end(&self) -> Timestamp {
+        let ends = self.observed.pods.iter().filter_map(|pod| match &pod.state {
+            PodState::Ended(ended) => Timestamp::from_second(ended.at?).ok(),
+            PodState::Live { .. } => None,
+        });
+        ends.fold(self.observed.now, Timestamp::max)
     }
 
     fn set(&mut self, type_: &str, is: impl Into<Is>, reason: &str, message: impl Into<String>) {

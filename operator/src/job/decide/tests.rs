@@ -437,12 +437,18 @@ fn what_settle_did_becomes_the_phase() {
 }
 
 #[test]
-fn a_changed_source_is_skipped_without_a_settle_pod() {
+fn a_changed_source_is_skipped_without_a_settle_pod_and_ends_no_sooner_than_its_pod_by_the_nodes_clock() {
     let mut o = encoding(1);
     o.report = report();
-    o.pods = vec![pod("encode", 1, ended(0, encode_result("Skipped", "SourceChanged")))];
-    let decision = decide(&o, &options());
-    assert_eq!((decision.status.phase, decision.status.pending_settle), (Phase::Skipped, None));
+    for ahead in [-10, 86_400] {
+        let PodState::Ended(mut end) = ended(0, encode_result("Skipped", "SourceChanged")) else { unreachable!() };
+        end.at = Some(o.now.as_second() + ahead);
+        o.pods = vec![pod("encode", 1, PodState::Ended(end))];
+        let status = decide(&o, &options()).status;
+        assert_eq!((status.phase, status.pending_settle), (Phase::Skipped, None));
+        let at: jiff::Timestamp = status.completion_time.unwrap().parse().unwrap();
+        assert_eq!(at.as_second() - o.now.as_second(), ahead.max(0));
+    }
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use av1_crds::job::Desired;
 use av1_crds::wire::EncodeTask;
 use av1_crds::{FINALIZER, labels};
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::super::*;
