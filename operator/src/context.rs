@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::nodes::Nodes;
 use crate::notifier::Notifier;
 use crate::pods::EndedPods;
+use crate::seen::Seen;
 
 /// What both controllers share.
 pub(crate) struct Context {
@@ -24,6 +25,7 @@ pub(crate) struct Context {
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
     pub(crate) ended: EndedPods,
+    pub(crate) seen: Arc<Seen>,
     pub(crate) catalogs: CatalogClient,
     pub(crate) agents: AgentClient,
     pub(crate) notifier: Notifier,

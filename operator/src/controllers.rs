@@ -1,15 +1,18 @@
 //! Watches and the two controllers over them. May: turn changes of objects into reconciles. Must never: decide.
 
+use std::time::Duration;
+
 use av1_crds::{EncodeJob, MediaLibrary, labels};
-use futures::{StreamExt, future};
+use futures::{StreamExt, TryStreamExt, future};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ObjectMeta, PartialObjectMeta, PartialObjectMetaExt};
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
-use kube::runtime::Controller;
 use kube::runtime::controller::{Config, Error};
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::watcher;
+use kube::runtime::watcher::Event;
+use kube::runtime::{Controller, WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 
 use crate::build::role;
@@ -22,6 +25,9 @@ const CONCURRENCY: u16 = 16;
 /// Roles of the Jobs that belong to a library itself.
 const OF_LIBRARY: [&str; 3] = [role::PREPARE, role::PURGE, role::SURVEY];
 
+/// Least time between two looks at a library because its jobs changed.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// Runs both controllers until their watches end.
 pub(crate) async fn run(context: Shared, namespace: &str) {
     future::join(libraries(&context, namespace), jobs(&context, namespace)).await;
@@ -29,20 +35,23 @@ pub(crate) async fn run(context: Shared, namespace: &str) {
 
 async fn libraries(context: &Shared, namespace: &str) {
     let client = &context.client;
-    Controller::new(scoped::<DeserializeGuard<MediaLibrary>>(client, namespace), watcher::Config::default())
+    let (store, writer) = reflector::store();
+    let watched = watcher(scoped::<DeserializeGuard<MediaLibrary>>(client, namespace), watcher::Config::default());
+    let seen = context.seen.clone();
+    let kept = watched.default_backoff().inspect_ok(move |event| seen.see_library(event));
+    Controller::for_stream(reflector(writer, kept).touched_objects(), store)
         .with_config(Config::default().concurrency(CONCURRENCY))
         .owns(scoped::<Deployment>(client, namespace), ours())
         .owns(scoped::<Job>(client, namespace), of_roles(&OF_LIBRARY))
         .watches(scoped::<Pod>(client, namespace), of_roles(&OF_LIBRARY), |pod| {
             named(&pod, pod.labels().get(labels::LIBRARY))
         })
-        .watches(
-            scoped::<DeserializeGuard<EncodeJob>>(client, namespace),
-            watcher::Config::default(),
-            |job: DeserializeGuard<EncodeJob>| {
-                let library = job.0.as_ref().ok().map(|j| j.spec.library_ref.name.clone());
-                named(&job, library.as_ref())
-            },
+        .reconcile_on(
+            context
+                .seen
+                .clone()
+                .changed(PAUSE)
+                .map(|library| ObjectRef::new(&library.name).within(library.namespace.as_deref().unwrap_or_default())),
         )
         .run(library::reconcile, library::on_error, context.clone())
         .for_each(async |result| {
@@ -54,15 +63,36 @@ async fn libraries(context: &Shared, namespace: &str) {
         .await;
 }
 
+/// The one watch of EncodeJobs serves both controllers: the libraries' sees a job once it is kept.
 async fn jobs(context: &Shared, namespace: &str) {
     let client = &context.client;
-    let ended = context.ended.clone();
-    Controller::new(scoped::<DeserializeGuard<EncodeJob>>(client, namespace), watcher::Config::default())
-        .with_config(Config::default().concurrency(CONCURRENCY))
-        .owns(scoped::<Job>(client, namespace), ours())
-        .watches(scoped::<Pod>(client, namespace), ours(), move |pod: Pod| {
+    let (names, writer) = reflector::store();
+    let watched = watcher(scoped::<DeserializeGuard<EncodeJob>>(client, namespace), watcher::Config::default());
+    let kept = watched.default_backoff().map_ok({
+        let seen = context.seen.clone();
+        move |event| {
+            seen.see_job(&event);
+            named_only(event)
+        }
+    });
+    let batch = watcher(scoped::<Job>(client, namespace), ours()).default_backoff().inspect_ok({
+        let seen = context.seen.clone();
+        move |event| seen.see_batch(event)
+    });
+    let pods = watcher(scoped::<Pod>(client, namespace), ours()).default_backoff().inspect_ok({
+        let (seen, ended) = (context.seen.clone(), context.ended.clone());
+        move |event| {
             // Seen here first: the object of an evicted pod is gone a moment later.
-            ended.see(&pod);
+            if let Event::Apply(pod) | Event::InitApply(pod) | Event::Delete(pod) = event {
+                ended.see(pod);
+            }
+            seen.see_pod(event);
+        }
+    });
+    Controller::for_stream(reflector(writer, kept).touched_objects(), names)
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .owns_stream(batch.touched_objects())
+        .watches_stream(pods.touched_objects(), |pod: Pod| {
             named(&pod, pod.annotations().get(labels::ENCODE_JOB).or_else(|| pod.labels().get(labels::ENCODE_JOB)))
         })
         .run(job::reconcile, job::on_error, context.clone())
@@ -75,6 +105,22 @@ async fn jobs(context: &Shared, namespace: &str) {
             }
         })
         .await;
+}
+
+/// What the controller needs of an EncodeJob: its name. The rest is kept once, by [`crate::seen::Seen`].
+fn named_only(event: Event<DeserializeGuard<EncodeJob>>) -> Event<PartialObjectMeta<EncodeJob>> {
+    let slim = |guard: DeserializeGuard<EncodeJob>| {
+        let meta = guard.meta();
+        let (name, namespace) = (meta.name.clone(), meta.namespace.clone());
+        ObjectMeta { name, namespace, ..ObjectMeta::default() }.into_response_partial::<EncodeJob>()
+    };
+    match event {
+        Event::Apply(job) => Event::Apply(slim(job)),
+        Event::Delete(job) => Event::Delete(slim(job)),
+        Event::InitApply(job) => Event::InitApply(slim(job)),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    }
 }
 
 /// In one namespace, or in all.

@@ -21,6 +21,7 @@ mod notifier;
 mod pause;
 mod pods;
 mod schedule;
+mod seen;
 mod start;
 mod uninstall;
 mod writer;

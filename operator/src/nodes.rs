@@ -2,7 +2,7 @@
 //! Must never: decide.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use av1_crds::library::{PlacementStatus, SurveyedNode};
@@ -19,7 +19,7 @@ const AGE: Duration = Duration::from_secs(30);
 /// Nodes and surveys, as last seen. A memory only: what it holds can be found again.
 #[derive(Default)]
 pub(crate) struct Nodes {
-    listed: Mutex<Option<(Instant, Vec<NodeFacts>)>>,
+    listed: tokio::sync::Mutex<Option<(Instant, Arc<[NodeFacts]>)>>,
     surveyed: Mutex<HashMap<String, SurveyedNode>>,
 }
 
@@ -28,26 +28,28 @@ impl Nodes {
     ///
     /// # Errors
     /// [`ApiError`] when they cannot be listed.
-    pub(crate) async fn list(&self, client: &Client) -> Result<Vec<NodeFacts>, ApiError> {
-        let kept = self.listed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match kept {
-            Some((at, nodes)) if at.elapsed() < AGE => Ok(nodes),
-            _ => self.list_now(client).await,
-        }
+    pub(crate) async fn list(&self, client: &Client) -> Result<Arc<[NodeFacts]>, ApiError> {
+        self.list_within(AGE, client).await
     }
 
-    /// The nodes as they are.
+    /// The nodes, at most `age` old. Who comes while they are listed waits for that list.
     ///
     /// # Errors
     /// [`ApiError`] when they cannot be listed.
-    pub(crate) async fn list_now(&self, client: &Client) -> Result<Vec<NodeFacts>, ApiError> {
+    pub(crate) async fn list_within(&self, age: Duration, client: &Client) -> Result<Arc<[NodeFacts]>, ApiError> {
+        let mut kept = self.listed.lock().await;
+        if let Some((at, nodes)) = kept.as_ref()
+            && at.elapsed() < age
+        {
+            return Ok(nodes.clone());
+        }
         let api: Api<Node> = Api::all(client.clone());
         let list = timed("list Nodes", api.list(&ListParams::default())).await?;
-        let nodes: Vec<NodeFacts> = list.iter().map(NodeFacts::of).collect();
+        let nodes: Arc<[NodeFacts]> = list.iter().map(NodeFacts::of).collect();
         let mut surveyed = self.surveyed.lock().unwrap_or_else(PoisonError::into_inner);
         surveyed.retain(|name, _| nodes.iter().any(|node| node.name() == name));
         drop(surveyed);
-        *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), nodes.clone()));
+        *kept = Some((Instant::now(), nodes.clone()));
         Ok(nodes)
     }
 

@@ -158,6 +158,7 @@ fn context(
         client,
         metrics,
         ended: EndedPods::default(),
+        seen: Arc::default(),
         catalogs: CatalogClient::new(http.clone()),
         agents: AgentClient::new(http),
         notifier: Notifier::new()?,

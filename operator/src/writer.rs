@@ -13,28 +13,33 @@ use crate::api::{ApiError, timed};
 /// Field manager of everything that the operator writes.
 pub(crate) const MANAGER: &str = "av1-operator";
 
-/// Writes `new` over `old` as the status of `object`, as it was observed; `false` when they are the same.
+/// Writes `new` over `old` as the status of `object`, as it was observed; gives the object as it is then, or none when nothing
+/// was to be written.
 ///
 /// # Errors
 /// [`ApiError`], a conflict when the object is another by now.
-pub(crate) async fn write_status<K, S>(api: &Api<K>, object: &K, old: Option<&S>, new: &S) -> Result<bool, ApiError>
+pub(crate) async fn write_status<K, S>(
+    api: &Api<K>,
+    object: &K,
+    old: Option<&S>,
+    new: &S,
+) -> Result<Option<K>, ApiError>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
     S: Serialize,
 {
     let old = old.and_then(|s| serde_json::to_value(s).ok()).unwrap_or_else(|| json!({}));
     let Ok(new) = serde_json::to_value(new) else {
-        return Ok(false);
+        return Ok(None);
     };
     let Some(changes) = difference(&old, &new) else {
-        return Ok(false);
+        return Ok(None);
     };
     let name = object.name_any();
-    let patch = json!({"metadata": {"resourceVersion": object.resource_version()}, "status": changes});
+    let patch = Patch::Merge(json!({"metadata": {"resourceVersion": object.resource_version()}, "status": changes}));
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    timed(format!("patch status of {} {name}", K::kind(&())), api.patch_status(&name, &params, &Patch::Merge(patch)))
-        .await?;
-    Ok(true)
+    let call = api.patch_status(&name, &params, &patch);
+    timed(format!("patch status of {} {name}", K::kind(&())), call).await.map(Some)
 }
 
 /// The JSON merge patch that makes `new` of `old`; none when they are equal.

@@ -58,6 +58,21 @@ pub(crate) struct Decision {
     pub(crate) released: bool,
 }
 
+impl Decision {
+    /// Whether nothing is to be done or written. A job that was just made gets its first status with its turn, by the library's
+    /// reconciler.
+    pub(crate) fn is_nothing_new(&self, observed: &Observed) -> bool {
+        let waits =
+            EncodeJobStatus { observed_generation: self.status.observed_generation, ..EncodeJobStatus::default() };
+        let told = observed.job.status.as_ref().unwrap_or(&waits);
+        *told == self.status
+            && self.actions.is_empty()
+            && self.events.is_empty()
+            && !self.released
+            && self.delivered.is_none()
+    }
+}
+
 /// A decision in the making.
 struct Draft<'a> {
     observed: &'a Observed,

@@ -1,6 +1,6 @@
 //! The job reconciler: queue → encode Job → settle Job → outcome; or queue → mark or restore Job, as the user asks.
 //!
-//! [`observe`] reads what exists, [`decide`] is pure, [`apply`] makes and deletes batch Jobs, [`report`] writes the status.
+//! [`observe`] reads what exists (at a glance first: most changes ask for nothing), [`decide`] is pure, [`apply`] makes and deletes batch Jobs, [`report`] writes the status.
 //! Actions depend on the *recorded* status alone (a run is recorded before its Job is made, an outcome before the Job is
 //! deleted), so a crash between any two steps is mended by the next reconcile. Slots are given by the library reconciler.
 
@@ -17,9 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use av1_crds::EncodeJob;
-use kube::core::DeserializeGuard;
+use kube::ResourceExt;
+use kube::api::PartialObjectMeta;
 use kube::runtime::controller::Action;
-use kube::{Resource, ResourceExt};
 
 use crate::api::ApiError;
 use crate::context::Shared;
@@ -43,32 +43,46 @@ impl JobError {
     }
 }
 
-/// One reconcile of one EncodeJob.
-pub(crate) async fn reconcile(guard: Arc<DeserializeGuard<EncodeJob>>, context: Shared) -> Result<Action, JobError> {
-    let (namespace, name) = (guard.meta().namespace.clone().unwrap_or_default(), guard.name_any());
-    if let Err(error) = &guard.0 {
-        tracing::warn!(namespace, name, %error, "EncodeJob that cannot be read: left alone until it changes");
+/// One reconcile of one EncodeJob. Most changes that bring it about ask for nothing, which is seen at a glance.
+pub(crate) async fn reconcile(about: Arc<PartialObjectMeta<EncodeJob>>, context: Shared) -> Result<Action, JobError> {
+    let (namespace, name) = (about.namespace().unwrap_or_default(), about.name_any());
+    if context.seen.is_unreadable(&namespace, &name) {
+        tracing::warn!(namespace, name, "EncodeJob that cannot be read: left alone until it changes");
         return Ok(Action::await_change());
     }
-    let Some(observed) = observe::observe(&namespace, &name, &context).await.map_err(JobError::Observe)? else {
+    let mut progress = None;
+    if let Some(observed) = observe::glance(&namespace, &name, &context).await {
+        let decision = decide::decide(&observed, &context.options);
+        if decision.is_nothing_new(&observed) {
+            report::measure(&namespace, &observed, &decision, &context);
+            return Ok(done(&namespace, &name, decision.requeue, &context));
+        }
+        progress = observed.progress;
+    }
+    let observed = observe::observe(&namespace, &name, progress, &context).await.map_err(JobError::Observe)?;
+    let Some(observed) = observed else {
         return Ok(Action::await_change());
     };
     let decision = decide::decide(&observed, &context.options);
     apply::apply(&namespace, &observed.job, &decision.actions, &context).await.map_err(JobError::Apply)?;
     let requeue = decision.requeue;
     report::report(&namespace, &observed, decision, &context).await.map_err(JobError::Report)?;
+    Ok(done(&namespace, &name, requeue, &context))
+}
+
+fn done(namespace: &str, name: &str, requeue: Option<Duration>, context: &Shared) -> Action {
     context.succeeded(&format!("job/{namespace}/{name}"));
     context.metrics.add(&av1_crds::metrics::RECONCILES, &["EncodeJob", "ok"], 1.0);
-    Ok(requeue.map_or_else(Action::await_change, Action::requeue))
+    requeue.map_or_else(Action::await_change, Action::requeue)
 }
 
 /// When to try again after an error.
-pub(crate) fn on_error(guard: Arc<DeserializeGuard<EncodeJob>>, error: &JobError, context: Shared) -> Action {
+pub(crate) fn on_error(about: Arc<PartialObjectMeta<EncodeJob>>, error: &JobError, context: Shared) -> Action {
     context.metrics.add(&av1_crds::metrics::RECONCILES, &["EncodeJob", error.api().reason()], 1.0);
     if error.api().is_conflict() {
         return Action::requeue(Duration::from_millis(500));
     }
-    let name = format!("job/{}/{}", guard.meta().namespace.as_deref().unwrap_or_default(), guard.name_any());
+    let name = format!("job/{}/{}", about.namespace().unwrap_or_default(), about.name_any());
     tracing::warn!(job = name, "{error}");
     Action::requeue(context.back_off(name))
 }

@@ -1,4 +1,8 @@
-//! What exists about an EncodeJob, read live. May: ask the API server, the catalog and the encode pod. Must never: write.
+//! What exists about an EncodeJob: at a glance, as last seen, and read live before anything is done. May: ask the API server,
+//! the catalog and the encode pod. Must never: write.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use av1_crds::conditions::CATALOG_READY;
 use av1_crds::wire::{EncodeProgress, EncodeReport, EncodeResult};
@@ -18,6 +22,9 @@ use crate::context::Context;
 use crate::notifier::{Delivered, Key};
 use crate::pods::{Came, PodFacts, PodState};
 
+/// Most age of the list of nodes that an encode is placed by.
+const NODES_AGE: Duration = Duration::from_secs(2);
+
 /// What exists about an EncodeJob.
 #[derive(Debug, Clone)]
 pub(crate) struct Observed {
@@ -31,7 +38,7 @@ pub(crate) struct Observed {
     /// How the oldest notification on record went.
     pub(crate) delivered: Option<Delivered>,
     /// Read only when an encode pod may have to be made, or there is one.
-    pub(crate) nodes: Vec<NodeFacts>,
+    pub(crate) nodes: Arc<[NodeFacts]>,
     pub(crate) now: Timestamp,
 }
 
@@ -48,25 +55,61 @@ pub(crate) enum ReportView {
     Wrong(String),
 }
 
-/// Reads everything; none when the job is gone.
+/// The job as the watches have seen it last, without a call of the API server; none when they have not listed all yet, or
+/// when more has to be known. Enough to see that nothing is to be done.
+pub(crate) async fn glance(namespace: &str, name: &str, context: &Context) -> Option<Observed> {
+    let (job, batch_jobs, pods) = context.seen.job(namespace, name)?;
+    let library = context.seen.library(namespace, &job.spec.library_ref.name);
+    if job.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let mut observed = Observed {
+        library: library.map(|library| MediaLibrary::clone(&library)),
+        namespace_terminating: false,
+        batch_jobs,
+        pods,
+        report: ReportView::NotAnnounced,
+        progress: None,
+        delivered: None,
+        nodes: Arc::default(),
+        now: Timestamp::now(),
+        job: EncodeJob::clone(&job),
+    };
+    observed.delivered = delivered(&observed, context);
+    if observed.depends_on_nodes() {
+        observed.nodes = context.nodes.list(&context.client).await.ok()?;
+    }
+    if observed.phase() == Phase::Encoding {
+        observed.progress = progress(&observed, context).await;
+    }
+    Some(observed)
+}
+
+/// Reads everything live, but for `progress` when that was just asked for; none when the job is gone.
 ///
 /// # Errors
 /// [`ApiError`] of the first call that failed.
-pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> Result<Option<Observed>, ApiError> {
+pub(crate) async fn observe(
+    namespace: &str,
+    name: &str,
+    just_asked: Option<EncodeProgress>,
+    context: &Context,
+) -> Result<Option<Observed>, ApiError> {
     let jobs: Api<EncodeJob> = Api::namespaced(context.client.clone(), namespace);
     let Some(job) = timed(format!("get EncodeJob {namespace}/{name}"), jobs.get_opt(name)).await? else {
         return Ok(None);
     };
     let uid = job.uid().unwrap_or_default();
     let libraries: Api<MediaLibrary> = Api::namespaced(context.client.clone(), namespace);
-    let library = timed(
-        format!("get MediaLibrary {namespace}/{}", job.spec.library_ref.name),
-        libraries.get_opt(&job.spec.library_ref.name),
-    )
-    .await?;
     let selector = ListParams::default().labels(&format!("{}={uid}", labels::ENCODE_JOB_UID));
-    let batch_jobs = batch_jobs(namespace, &selector, context).await?;
-    let pods = pods(namespace, &uid, &selector, context).await?;
+    let (library, batch_jobs, pods) = tokio::try_join!(
+        timed(
+            format!("get MediaLibrary {namespace}/{}", job.spec.library_ref.name),
+            libraries.get_opt(&job.spec.library_ref.name),
+        ),
+        batch_jobs(namespace, &selector, context),
+        pods(namespace, &uid, &selector, context),
+    )?;
     let namespace_terminating = match job.metadata.deletion_timestamp {
         Some(_) => is_terminating(namespace, context).await?,
         None => false,
@@ -79,24 +122,31 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         report: ReportView::NotAnnounced,
         progress: None,
         delivered: None,
-        nodes: Vec::new(),
+        nodes: Arc::default(),
         now: Timestamp::now(),
         job,
     };
-    let waiting = observed.job.status.as_ref().and_then(|status| status.notifications.first());
-    observed.delivered = waiting.and_then(|first| context.notifier.delivered(&key_of(&observed.job, first.run)));
+    observed.delivered = delivered(&observed, context);
     let encodes = observed.phase() == Phase::Encoding;
     if encodes && !observed.has_encode_job() {
-        observed.nodes = context.nodes.list_now(&context.client).await?;
-    } else if observed.pods.iter().any(|pod| pod.role == role::ENCODE && (encodes || pod.is_live())) {
-        // For its node may have fallen silent, or a larger pod may be needed.
+        observed.nodes = context.nodes.list_within(NODES_AGE, &context.client).await?;
+    } else if observed.depends_on_nodes() {
         observed.nodes = context.nodes.list(&context.client).await?;
     }
     if encodes {
-        observed.progress = progress(&observed, context).await;
+        observed.progress = match just_asked {
+            Some(page) => Some(page),
+            None => progress(&observed, context).await,
+        };
         observed.report = report(namespace, &observed, context).await?;
     }
     Ok(Some(observed))
+}
+
+/// How the oldest notification on record went.
+fn delivered(observed: &Observed, context: &Context) -> Option<Delivered> {
+    let first = observed.job.status.as_ref()?.notifications.first()?;
+    context.notifier.delivered(&key_of(&observed.job, first.run))
 }
 
 /// Names a notification of `job`.
@@ -116,6 +166,12 @@ impl Observed {
         let run = self.job.status.as_ref().map_or(0, |s| s.run);
         let name = batch_name(&self.job.uid().unwrap_or_default(), role::ENCODE, run);
         self.batch_jobs.iter().any(|b| b.name == name)
+    }
+
+    /// Whether there is an encode pod: its node may have fallen silent, or a larger pod may be needed.
+    fn depends_on_nodes(&self) -> bool {
+        let encodes = self.phase() == Phase::Encoding;
+        self.pods.iter().any(|pod| pod.role == role::ENCODE && (encodes || pod.is_live()))
     }
 
     /// The pod of a run: the recorded one, else the first that is known.

@@ -36,12 +36,13 @@ pub(crate) async fn report(
     if before != after {
         tracing::info!(namespace, job = job.name_any(), from = before.as_str(), to = after.as_str(), "phase");
     }
-    count(namespace, observed, &decision, context);
+    measure(namespace, observed, &decision, context);
     context.publish(&job.object_ref(&()), decision.events).await;
     Ok(())
 }
 
-fn count(namespace: &str, observed: &Observed, decision: &Decision, context: &Context) {
+/// Takes the figures over into the metrics.
+pub(super) fn measure(namespace: &str, observed: &Observed, decision: &Decision, context: &Context) {
     let (metrics, job, status) = (&context.metrics, &observed.job, &decision.status);
     let (library, name) = (job.spec.library_ref.name.as_str(), job.name_any());
     let labels = [namespace, library, name.as_str()];

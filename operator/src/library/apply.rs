@@ -62,7 +62,7 @@ pub(crate) async fn apply(
     }
     let mut changed = Vec::new();
     for change in desired.changes {
-        match change_job(&jobs, &change).await {
+        match change_job(&jobs, &change, context).await {
             Ok(()) => changed.push(change),
             // Somebody else wrote it meanwhile: seen in the next reconcile.
             Err(error) if error.is_conflict() || error.is_not_found() => {}
@@ -117,9 +117,10 @@ fn contains(found: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// Writes a job's new status, and before a start the finalizer; both carry the version that was read.
-async fn change_job(jobs: &Api<EncodeJob>, change: &JobChange) -> Result<(), ApiError> {
-    let mut job = change.job.clone();
+/// Writes a job's new status, and before a start the finalizer if its user made it; both carry the version that was seen.
+async fn change_job(jobs: &Api<EncodeJob>, change: &JobChange, context: &Context) -> Result<(), ApiError> {
+    let mut job = EncodeJob::clone(&change.job);
+    let mut old = Vec::from_iter(job.resource_version());
     if change.starts && !job.finalizers().iter().any(|f| f == FINALIZER) {
         let mut finalizers = job.finalizers().to_vec();
         finalizers.push(FINALIZER.to_owned());
@@ -128,8 +129,11 @@ async fn change_job(jobs: &Api<EncodeJob>, change: &JobChange) -> Result<(), Api
         job =
             timed(format!("patch EncodeJob {name}"), jobs.patch(&name, &PatchParams::default(), &Patch::Merge(patch)))
                 .await?;
+        old.extend(job.resource_version());
     }
-    write_status(jobs, &job, change.job.status.as_ref(), &change.status).await?;
+    if let Some(job) = write_status(jobs, &job, change.job.status.as_ref(), &change.status).await? {
+        context.seen.wrote(old, job);
+    }
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod queue;
 mod storage;
 mod volume;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use av1_crds::conditions::{self, reason};
@@ -57,14 +58,14 @@ pub(crate) struct Desired {
     pub(crate) service: Option<Service>,
     pub(crate) new_jobs: Vec<EncodeJob>,
     /// Jobs that ended long ago.
-    pub(crate) expired: Vec<EncodeJob>,
+    pub(crate) expired: Vec<Arc<EncodeJob>>,
     pub(crate) changes: Vec<JobChange>,
 }
 
 /// A change of a job that waits: its turn, or why it is not.
 #[derive(Debug, Clone)]
 pub(crate) struct JobChange {
-    pub(crate) job: EncodeJob,
+    pub(crate) job: Arc<EncodeJob>,
     pub(crate) status: EncodeJobStatus,
     /// Whether the job starts, and so needs the finalizer first.
     pub(crate) starts: bool,

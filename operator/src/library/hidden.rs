@@ -1,6 +1,7 @@
 //! Which candidates have had their job: the catalog's pages are older than the jobs. Pure.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use av1_crds::conditions::SETTLED;
 use av1_crds::wire::{Candidate, CatalogSummary};
@@ -30,7 +31,7 @@ pub(super) struct Hidden<'a> {
 impl<'a> Hidden<'a> {
     pub(super) fn new(
         library: &'a MediaLibrary,
-        jobs: &'a [EncodeJob],
+        jobs: &'a [Arc<EncodeJob>],
         summary: &CatalogSummary,
         now: Timestamp,
     ) -> Self {
@@ -124,7 +125,7 @@ mod tests {
     fn hides(job: &EncodeJob, size: u64, scan: Option<&str>, now: &str) -> bool {
         let summary =
             CatalogSummary { scan_finished_at: scan.map(Into::into), scan_millis: 60_000, ..CatalogSummary::default() };
-        let jobs = [job.clone()];
+        let jobs = [Arc::new(job.clone())];
         Hidden::new(&library(), &jobs, &summary, now.parse().unwrap()).hides(&file(size))
     }
 

@@ -1,8 +1,8 @@
 //! The library reconciler: volume ready? catalog up? candidates → EncodeJobs, and slots for those that wait.
 //!
 //! [`observe`] reads what exists, [`decide`] is pure, [`apply`] makes what is missing, [`report`] writes status. Slots are
-//! given here and nowhere else: one reconcile of a library runs at a time, it reads all jobs of the library live, and each
-//! admission carries the version of the job that was read, so a stale view cannot start one encode too many.
+//! given here and nowhere else: one reconcile of a library runs at a time, it takes the library's jobs as last seen or written
+//! by itself, and each admission carries the version of the job that was seen, so an old view cannot start one encode too many.
 
 mod apply;
 mod decide;

@@ -1,6 +1,7 @@
-//! What exists about a MediaLibrary, read live. May: ask the API server and the catalog. Must never: write.
+//! What exists about a MediaLibrary, read live but for its jobs, which are taken as last seen or written. May: ask the API
+//! server and the catalog. Must never: write.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use av1_crds::conditions::{CATALOG_READY, STORAGE_READY};
@@ -12,7 +13,6 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::api::ListParams;
-use kube::core::DeserializeGuard;
 use kube::{Api, ResourceExt};
 
 use crate::api::{ApiError, timed};
@@ -41,7 +41,7 @@ pub(crate) struct Observed {
     pub(crate) survey_jobs: Vec<BatchFacts>,
     pub(crate) survey_pods: Vec<PodFacts>,
     /// The cluster's nodes, as of a short while ago.
-    pub(crate) nodes: Vec<NodeFacts>,
+    pub(crate) nodes: Arc<[NodeFacts]>,
     /// What other libraries' surveys found.
     pub(crate) surveyed: Vec<SurveyedNode>,
     /// What waits to be removed from the volume; asked for only when a purge may begin.
@@ -53,7 +53,7 @@ pub(crate) struct Observed {
     /// Candidates that no job hides, in order, as many as the queue takes.
     pub(crate) candidates: Vec<Candidate>,
     /// The library's jobs.
-    pub(crate) jobs: Vec<EncodeJob>,
+    pub(crate) jobs: Vec<Arc<EncodeJob>>,
     /// Whether the namespace has EncodeJobs that cannot be read.
     pub(crate) unreadable_jobs: bool,
     pub(crate) now: Timestamp,
@@ -120,7 +120,7 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
     } else {
         (Vec::new(), Vec::new())
     };
-    let (jobs, unreadable_jobs) = jobs(namespace, name, context).await?;
+    let (jobs, unreadable_jobs) = context.seen.of_library(namespace, name).await;
     let catalog_pods = timed("list catalog pods", pods.list(&of_role(name, role::CATALOG))).await?;
     let mut observed = Observed {
         claim: claim(namespace, &library, context).await?,
@@ -229,15 +229,6 @@ fn undeleted_jobs(jobs: &[Job]) -> Vec<BatchFacts> {
 
 fn undeleted_pods(pods: &[Pod]) -> Vec<PodFacts> {
     pods.iter().filter(|p| p.metadata.deletion_timestamp.is_none()).map(PodFacts::of).collect()
-}
-
-/// The library's jobs, and whether the namespace has some that cannot be read.
-async fn jobs(namespace: &str, library: &str, context: &Context) -> Result<(Vec<EncodeJob>, bool), ApiError> {
-    let api: Api<DeserializeGuard<EncodeJob>> = Api::namespaced(context.client.clone(), namespace);
-    let all = timed("list EncodeJobs", api.list(&ListParams::default())).await?;
-    let unreadable = all.iter().any(|guard| guard.0.is_err());
-    let ours = all.into_iter().filter_map(|guard| guard.0.ok()).filter(|job| job.spec.library_ref.name == library);
-    Ok((ours.collect(), unreadable))
 }
 
 impl CatalogPod {

@@ -1,5 +1,5 @@
-//! Progress in the status: the first figures at once, then when a percent has passed and 10 s too, at the least every 60 s
-//! while frames come. Finer figures are in the metrics. Pure.
+//! Progress in the status: at once when a stage begins, then with every ninetieth of the frames and 10 s too, so that a run of
+//! whatever length is at most a hundred writes. Finer figures are in the metrics. Pure.
 
 use av1_crds::conditions::{self, reason};
 use av1_crds::job::Progress;
@@ -59,14 +59,15 @@ impl Draft<'_> {
 
 /// Whether `page` is to be written over `old`.
 fn due(old: Option<&Progress>, page: &EncodeProgress, now: Timestamp) -> bool {
+    /// Writes of one stage; with one for each stage a run has at most a hundred.
+    const MOST: u128 = 90;
     let Some(old) = old else { return true };
     let age = old.updated_at.parse::<Timestamp>().map_or(i64::MAX, |at| now.as_second() - at.as_second());
     // Figures from the future were written before the clock was put back.
     let age = if age < 0 { i64::MAX } else { age };
-    let frames = i64::try_from(page.frames).unwrap_or(i64::MAX);
-    old.stage != page.stage.as_str()
-        || (age >= 10 && old.percent != percent(page))
-        || (age >= 60 && old.frames != frames)
+    let passed = u128::from(page.frames).saturating_sub(u128::try_from(old.frames).unwrap_or(0));
+    let total = u128::from(page.total_frames);
+    old.stage != page.stage.as_str() || (age >= 10 && total > 0 && passed * MOST >= total)
 }
 
 fn percent(page: &EncodeProgress) -> String {
@@ -96,26 +97,51 @@ mod tests {
     use super::*;
     use av1_crds::wire::Stage;
 
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_767_225_600 + seconds).unwrap()
+    }
+
+    fn page(stage: Stage, frames: u64) -> EncodeProgress {
+        EncodeProgress { stage, frames, total_frames: 9_000, ..EncodeProgress::default() }
+    }
+
     #[test]
-    fn progress_is_written_at_once_then_by_percent_and_time() {
-        let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let at = |seconds: i64| start.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
-        let page = |frames| EncodeProgress {
-            stage: Stage::Encoding,
-            frames,
-            total_frames: 10_000,
-            ..EncodeProgress::default()
-        };
-        assert!(due(None, &page(1), start));
-        let written = progress(&page(100), start);
+    fn progress_is_written_at_once_then_by_frames_and_time() {
+        let start = at(0);
+        assert!(due(None, &page(Stage::Encoding, 1), start));
+        let written = progress(&page(Stage::Encoding, 100), start);
         assert_eq!(written.percent, "1%");
-        let table = [(150, 59, false), (150, 60, true), (200, 9, false), (200, 10, true), (100, 3_600, false)];
+        let table = [(199, 3_600, false), (200, 9, false), (200, 10, true), (100, 3_600, false), (9_000, 10, true)];
         for (frames, seconds, expected) in table {
-            assert_eq!(due(Some(&written), &page(frames), at(seconds)), expected, "{frames} frames after {seconds} s");
+            let page = page(Stage::Encoding, frames);
+            assert_eq!(due(Some(&written), &page, at(seconds)), expected, "{frames} frames after {seconds} s");
         }
-        let muxing = EncodeProgress { stage: Stage::Muxing, ..page(100) };
-        assert!(due(Some(&written), &muxing, at(1)));
-        assert!(due(Some(&written), &page(2), at(-86_400)), "the clock was put back");
+        assert!(due(Some(&written), &page(Stage::Muxing, 100), at(1)));
+        assert!(due(Some(&written), &page(Stage::Encoding, 200), at(-86_400)), "the clock was put back");
+    }
+
+    #[test]
+    fn an_encode_of_whatever_length_is_at_most_a_hundred_writes() {
+        use Stage::{Analysing, Encoding, Finished, Muxing, Probing, Rehearsing, SplittingScenes, Verifying};
+        for hours in [1, 24, 24 * 14] {
+            let (mut old, mut writes) = (None::<Progress>, 0);
+            let mut look = |page: &EncodeProgress, second| {
+                if due(old.as_ref(), page, at(second)) {
+                    (old, writes) = (Some(progress(page, at(second))), writes + 1);
+                }
+            };
+            for (second, stage) in [Probing, Rehearsing, Analysing, SplittingScenes].into_iter().enumerate() {
+                look(&page(stage, 0), second as i64);
+            }
+            let seconds = hours * 3_600_i64;
+            for second in (10..=seconds).step_by(3) {
+                look(&page(Encoding, (9_000 * second / seconds) as u64), second);
+            }
+            for (after, stage) in [Muxing, Verifying, Finished].into_iter().enumerate() {
+                look(&page(stage, 9_000), seconds + after as i64);
+            }
+            assert!((90..=100).contains(&writes), "{writes} writes in {hours} h");
+        }
     }
 
     #[test]

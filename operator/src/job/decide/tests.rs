@@ -50,7 +50,7 @@ pub(super) fn observed(status: Value) -> Observed {
         report: ReportView::NotAnnounced,
         progress: None,
         delivered: None,
-        nodes: vec![NodeFacts::of(&node)],
+        nodes: std::sync::Arc::new([NodeFacts::of(&node)]),
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
     }
 }

@@ -8,6 +8,7 @@
 //! slot nor catalog nor room, only the volume, and that no pod works on the file.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use av1_crds::conditions::{self, reason};
 use av1_crds::job::{EncodeJobStatus, Outcome, PendingSettle};
@@ -49,12 +50,13 @@ pub(super) struct Limits {
 }
 
 /// The turn of each job that waits, in the order of the queue.
-pub(super) fn turns<'a>(jobs: &'a [EncodeJob], limits: &Limits) -> Vec<(&'a EncodeJob, Turn)> {
+pub(super) fn turns<'a>(jobs: &'a [Arc<EncodeJob>], limits: &Limits) -> Vec<(&'a Arc<EncodeJob>, Turn)> {
     let count = |phase| jobs.iter().filter(|j| phase_of(j) == phase).count();
     let resumed = jobs.iter().filter(|j| phase_of(j) == Phase::Paused && may_go_on(j) && has_begun(j)).count();
     let mut encoding = count(Phase::Encoding) + resumed;
     let settling = count(Phase::Settling);
-    let mut waiting: Vec<&EncodeJob> = jobs.iter().filter(|j| phase_of(j) == Phase::Queued && may_go_on(j)).collect();
+    let mut waiting: Vec<&Arc<EncodeJob>> =
+        jobs.iter().filter(|j| phase_of(j) == Phase::Queued && may_go_on(j)).collect();
     waiting.sort_by_key(|j| (order(j).is_none(), !has_begun(j), Reverse(j.spec.priority), rank_of(j)));
     let mut out = Vec::new();
     for job in waiting {
@@ -87,7 +89,7 @@ fn has_begun(job: &EncodeJob) -> bool {
 }
 
 /// What keeps this one job from starting, whoever else waits.
-fn blocked(job: &EncodeJob, jobs: &[EncodeJob], limits: &Limits) -> Option<Turn> {
+fn blocked(job: &EncodeJob, jobs: &[Arc<EncodeJob>], limits: &Limits) -> Option<Turn> {
     if let Some(other) = jobs.iter().find(|other| goes_before(other, job)) {
         let message = format!("{} works on the same file: waits until it has ended", other.name_any());
         return Some(Turn::Wait { reason: reason::WAITING_FOR_OTHER_JOB, message });
@@ -180,7 +182,7 @@ impl Draft<'_> {
     }
 
     /// Starts an encode, or what the user ordered instead. The run is on record before its Job is made.
-    fn start(&self, job: &EncodeJob) -> Option<JobChange> {
+    fn start(&self, job: &Arc<EncodeJob>) -> Option<JobChange> {
         let mut status = job.status.clone().unwrap_or_default();
         let sections = job.spec.settings.clone().unwrap_or_default();
         let settings = match &status.settings {
@@ -238,7 +240,7 @@ impl Draft<'_> {
     }
 
     /// Tells a job why it waits; nothing when it knows.
-    fn wait(&self, job: &EncodeJob, why: &str, message: &str) -> Option<JobChange> {
+    fn wait(&self, job: &Arc<EncodeJob>, why: &str, message: &str) -> Option<JobChange> {
         let mut status = job.status.clone().unwrap_or_default();
         self.set_of_job(&mut status, job, conditions::PLACED, false, why, message);
         (Some(&status) != job.status.as_ref()).then(|| JobChange {

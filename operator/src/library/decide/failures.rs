@@ -3,6 +3,8 @@
 //! What counts are the jobs that ended last. A success, a rejection or a skipped file between them ends the row; so does a change
 //! of the library's spec, and a job that is retried or deleted counts no more.
 
+use std::sync::Arc;
+
 use av1_crds::conditions::reason;
 use av1_crds::library::PAUSE_AFTER_FAILURES;
 use av1_crds::{EncodeJob, Phase};
@@ -40,13 +42,13 @@ impl Draft<'_> {
 }
 
 /// The failed jobs that ended last, and after `from`, the latest first.
-fn in_a_row(jobs: &[EncodeJob], from: Option<Timestamp>) -> Vec<&EncodeJob> {
+fn in_a_row(jobs: &[Arc<EncodeJob>], from: Option<Timestamp>) -> Vec<&EncodeJob> {
     let ended = |job: &EncodeJob| job.status.as_ref()?.completion_time.as_deref()?.parse::<Timestamp>().ok();
     let of_encodes = |phase| matches!(phase, Phase::Succeeded | Phase::Skipped | Phase::Rejected | Phase::Failed);
     let mut done: Vec<(Timestamp, &EncodeJob)> = jobs
         .iter()
         .filter(|job| of_encodes(phase_of(job)))
-        .filter_map(|job| ended(job).map(|at| (at, job)))
+        .filter_map(|job| ended(job).map(|at| (at, job.as_ref())))
         .filter(|(at, _)| from.is_none_or(|from| *at > from))
         .collect();
     done.sort_by_key(|(at, _)| std::cmp::Reverse(*at));

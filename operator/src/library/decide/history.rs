@@ -1,5 +1,7 @@
 //! EncodeJobs that ended long ago go; what was decided about their files stays on the volume. Pure.
 
+use std::sync::Arc;
+
 use av1_crds::settings::{Originals, ReplacementMode};
 use av1_crds::{EncodeJob, FINALIZER, Phase};
 use jiff::{SignedDuration, Timestamp};
@@ -15,7 +17,7 @@ impl Draft<'_> {
     /// Lets jobs go whose time is over, the oldest first.
     pub(super) fn expire(&mut self, ttl_seconds: u64) {
         let now = self.observed.now;
-        let mut due: Vec<(Timestamp, &EncodeJob)> = self
+        let mut due: Vec<(Timestamp, &Arc<EncodeJob>)> = self
             .observed
             .jobs
             .iter()

@@ -135,7 +135,10 @@ impl Draft<'_> {
     fn start_survey(&mut self, nodes: &[SurveyedNode]) {
         let observed = self.observed;
         let under_way = observed.survey_jobs.iter().filter(|job| !job.ended).count();
-        if observed.library.spec.suspend || under_way >= AT_ONCE || observed.jobs.iter().any(waits_for_a_node) {
+        if observed.library.spec.suspend
+            || under_way >= AT_ONCE
+            || observed.jobs.iter().any(|job| waits_for_a_node(job))
+        {
             return;
         }
         let due = |record: &&SurveyedNode| {

@@ -3,6 +3,8 @@
 //! The list and the run's number are on record before the Job is made, and stay there until a pod has done it; the pod itself looks at the times again, by the server's clock, and
 //! reads each replacement before an original goes. Nothing is removed while the library is suspended.
 
+use std::sync::Arc;
+
 use av1_crds::library::{KeptFile, PurgeStatus};
 use av1_crds::wire::{CatalogSummary, Leftovers, MAX_PURGE, PurgeResult, PurgeTask, TrashItem};
 use av1_crds::{EncodeJob, figures, reasons};
@@ -190,7 +192,7 @@ fn began(summary: &CatalogSummary) -> Option<i64> {
 }
 
 /// Work folders without a live job. With a job that cannot be read, none: it may be that one's.
-fn nobodys(leftovers: &Leftovers, jobs: &[EncodeJob], unreadable: bool) -> Vec<String> {
+fn nobodys(leftovers: &Leftovers, jobs: &[Arc<EncodeJob>], unreadable: bool) -> Vec<String> {
     let live = |uid: &str| jobs.iter().any(|j| !phase_of(j).is_terminal() && j.uid().as_deref() == Some(uid));
     leftovers.work.iter().filter(|uid| !unreadable && !live(uid)).take(MAX_PURGE).cloned().collect()
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use av1_crds::job::{Desired, EncodeJobSpec, LibraryReference, Source};
 use av1_crds::wire::Candidate;
-use av1_crds::{EncodeJob, MediaLibrary, labels};
+use av1_crds::{EncodeJob, FINALIZER, MediaLibrary, labels};
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 
@@ -17,7 +17,7 @@ impl Draft<'_> {
         if observed.library.spec.suspend {
             return;
         }
-        let names = observed.jobs.iter().map(ResourceExt::name_any).collect();
+        let names = observed.jobs.iter().map(|job| job.name_any()).collect();
         let jobs = observed
             .candidates
             .iter()
@@ -46,6 +46,7 @@ fn new_job(
         retry: 0,
     };
     let mut job = EncodeJob::new(&free_job_name(library, candidate, names), spec);
+    job.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
     job.metadata.namespace = library.namespace();
     job.metadata.labels = Some(BTreeMap::from(
         [(labels::LIBRARY, name.as_str()), ("app.kubernetes.io/managed-by", labels::MANAGED_BY)]

@@ -39,7 +39,7 @@ fn observed(spec: serde_json::Value) -> Observed {
         purge_pods: Vec::new(),
         survey_jobs: Vec::new(),
         survey_pods: Vec::new(),
-        nodes: Vec::new(),
+        nodes: Arc::default(),
         surveyed: Vec::new(),
         leftovers: None,
         deployment: None,
@@ -338,7 +338,7 @@ fn a_job_starts_with_leave_for_what_its_user_forces() {
     o.summary = SummaryView::Got(Box::new(summary()));
     let job = json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob", "metadata": {"name": "j", "uid": "j"},
         "spec": {"libraryRef": {"name": "films"}, "source": {"path": "a"}, "force": ["TooSmall", "DataStreams"], "retry": 1}});
-    o.jobs = vec![serde_json::from_value(job).unwrap()];
+    o.jobs = vec![Arc::new(serde_json::from_value(job).unwrap())];
     let changes = decide(&o, &options()).desired.changes;
     let status = &changes[0].status;
     assert_eq!((status.phase, status.again, status.retry), (Phase::Encoding, true, 1));

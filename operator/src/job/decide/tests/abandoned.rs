@@ -1,5 +1,7 @@
 //! Pods on a node that is not heard of any more, and pods of an operator before this one.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::build::PodOptions;
 
@@ -11,7 +13,7 @@ fn silent(o: &mut Observed, seconds: i64) {
             "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": since}]}});
         NodeFacts::of(&serde_json::from_value(node).unwrap())
     };
-    o.nodes = vec![node("n", "Unknown"), node("m", "True")];
+    o.nodes = Arc::new([node("n", "Unknown"), node("m", "True")]);
 }
 
 #[test]

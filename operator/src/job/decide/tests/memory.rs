@@ -1,5 +1,7 @@
 //! What follows a run whose memory ran out.
 
+use std::sync::Arc;
+
 use super::*;
 use av1_crds::wire::EncodeTask;
 
@@ -82,7 +84,7 @@ fn no_pod_asks_for_more_memory_than_every_chosen_node_has_for_it() {
     let mut wild = decide(&edited, &options());
     wild.status.out_of_memory = memory(1, i64::MAX >> 20, 0);
     assert_eq!(next_pod(&edited, &wild), ("13107Mi".into(), 1, Some(1)));
-    edited.nodes.clear();
+    edited.nodes = Arc::default();
     assert_eq!(decide(&edited, &options()).status.out_of_memory, memory(1, 4 << 10, 2), "no node to be had");
 }
 

@@ -30,11 +30,12 @@ fn limits(max_jobs: usize) -> Limits {
 }
 
 fn told(jobs: &[EncodeJob], limits: &Limits) -> Vec<String> {
+    let jobs: Vec<Arc<EncodeJob>> = jobs.iter().cloned().map(Arc::new).collect();
     let words = |turn| match turn {
         Turn::Start => "starts".to_owned(),
         Turn::Wait { reason, .. } => reason.to_owned(),
     };
-    turns(jobs, limits).into_iter().map(|(job, turn)| format!("{} {}", job.name_any(), words(turn))).collect()
+    turns(&jobs, limits).into_iter().map(|(job, turn)| format!("{} {}", job.name_any(), words(turn))).collect()
 }
 
 #[test]

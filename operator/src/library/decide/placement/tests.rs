@@ -1,5 +1,7 @@
 //! Surveys from made-up nodes and pods: no cluster, no clock.
 
+use std::sync::Arc;
+
 use super::super::super::observe::{ClaimFacts, Observed, SummaryView};
 use super::super::decide;
 use super::*;
@@ -36,7 +38,7 @@ fn observed(nodes: Vec<NodeFacts>) -> Observed {
         purge_pods: Vec::new(),
         survey_jobs: Vec::new(),
         survey_pods: Vec::new(),
-        nodes,
+        nodes: nodes.into(),
         surveyed: Vec::new(),
         leftovers: None,
         deployment: None,
@@ -142,7 +144,7 @@ fn a_surveyed_node_is_left_alone_until_it_starts_again() {
     assert!(settled.desired.survey.is_none());
     assert_eq!(settled.status.placement, o.library.status.as_ref().unwrap().placement);
     o = next(o, &settled, 2);
-    o.nodes = vec![node("a", "2", "126")];
+    o.nodes = Arc::new([node("a", "2", "126")]);
     let again = decide(&o, &options());
     assert!(again.desired.survey.is_some());
     assert_eq!((placement(&again).cpus_per_job, placement(&again).cores_per_cache_domain), (Some(126), None));
@@ -212,7 +214,7 @@ fn no_survey_takes_the_cpus_from_an_encode_that_waits_for_them_or_runs_while_the
         // Its pod can't be made for want of a survey, perhaps.
         (vec![job("False", None)], true),
     ] {
-        o.jobs = jobs;
+        o.jobs = jobs.into_iter().map(Arc::new).collect();
         assert_eq!(decide(&o, &options()).desired.survey.is_some(), surveys);
     }
     o.jobs.clear();

@@ -14,14 +14,14 @@ pub(crate) fn ready_library(spec: Value) -> Observed {
     o
 }
 
-fn job(name: &str, status: Value) -> EncodeJob {
-    serde_json::from_value(json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob",
+fn job(name: &str, status: Value) -> Arc<EncodeJob> {
+    let job = json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob",
         "metadata": {"name": name, "namespace": "media", "uid": name, "creationTimestamp": "2025-12-01T00:00:00Z"},
-        "spec": {"libraryRef": {"name": "films"}, "source": {"path": format!("{name}.mkv")}}, "status": status}))
-    .unwrap()
+        "spec": {"libraryRef": {"name": "films"}, "source": {"path": format!("{name}.mkv")}}, "status": status});
+    Arc::new(serde_json::from_value(job).unwrap())
 }
 
-fn failed(number: usize) -> EncodeJob {
+fn failed(number: usize) -> Arc<EncodeJob> {
     job(
         &format!("failed-{number}"),
         json!({"phase": "Failed", "completionTime": format!("2025-12-31T{:02}:00:00Z", number % 24),
@@ -39,7 +39,7 @@ fn outside_its_schedule_a_library_starts_no_encode_but_what_its_user_orders() {
     // The observed time is Thursday, 2026-01-01, midnight in UTC.
     let mut o = ready_library(json!({"schedule": {"windows": [{"days": ["Sat"], "start": "22:00", "end": "07:00"}]}}));
     let mut undo = job("undo", json!({"phase": "Queued"}));
-    undo.spec.desired = av1_crds::job::Desired::Original;
+    Arc::make_mut(&mut undo).spec.desired = av1_crds::job::Desired::Original;
     o.jobs = vec![job("film", json!({"phase": "Queued"})), undo];
     let decision = decide(&o, &options());
     assert_eq!(ready(&decision), ("True".into(), "OutsideSchedule".into()));
@@ -80,8 +80,9 @@ fn failures_in_a_row_pause_the_library_until_one_is_retried_or_its_spec_is_chang
     // Many more failed at once: the one that its user retries goes on nevertheless.
     let mut retried = o.clone();
     retried.jobs.extend((3..6).map(failed));
-    retried.jobs[0].status.as_mut().unwrap().phase = Phase::Queued;
-    retried.jobs[0].spec.retry = 1;
+    let first = Arc::make_mut(&mut retried.jobs[0]);
+    first.status.as_mut().unwrap().phase = Phase::Queued;
+    first.spec.retry = 1;
     assert_eq!(starts(&decide(&retried, &options())), ["failed-0"]);
     // A success ends the row.
     let mut healed = o.clone();
@@ -112,7 +113,7 @@ fn jobs_go_after_their_time_which_begins_when_the_original_has_left_the_trash() 
         job(name, json!({"phase": phase, "completionTime": at, "settings": settings(more)}))
     };
     let mut held = ended("held", "Failed", "2025-12-01T00:00:00Z", json!({}));
-    held.metadata.finalizers = Some(vec![av1_crds::FINALIZER.to_owned()]);
+    Arc::make_mut(&mut held).metadata.finalizers = Some(vec![av1_crds::FINALIZER.to_owned()]);
     o.jobs = vec![
         ended("skipped", "Skipped", "2025-12-31T23:00:00Z", json!({})),
         ended("fresh", "Skipped", "2025-12-31T23:00:01Z", json!({})),
@@ -122,6 +123,6 @@ fn jobs_go_after_their_time_which_begins_when_the_original_has_left_the_trash() 
         job("live", json!({"phase": "Encoding", "run": 1})),
         held,
     ];
-    let names: Vec<String> = decide(&o, &options()).desired.expired.iter().map(ResourceExt::name_any).collect();
+    let names: Vec<String> = decide(&o, &options()).desired.expired.iter().map(|job| job.name_any()).collect();
     assert_eq!(names, ["beside", "skipped", "purged"]);
 }

@@ -25,12 +25,10 @@ fn library(purge: Option<PurgeStatus>) -> Observed {
     o
 }
 
-fn job_with(uid: &str, phase: &str) -> EncodeJob {
-    serde_json::from_value(
-        json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob", "metadata": {"name": uid, "uid": uid},
-        "spec": {"libraryRef": {"name": "films"}, "source": {"path": uid}}, "status": {"phase": phase}}),
-    )
-    .unwrap()
+fn job_with(uid: &str, phase: &str) -> Arc<EncodeJob> {
+    let job = json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob", "metadata": {"name": uid, "uid": uid},
+        "spec": {"libraryRef": {"name": "films"}, "source": {"path": uid}}, "status": {"phase": phase}});
+    Arc::new(serde_json::from_value(job).unwrap())
 }
 
 fn active() -> PurgeStatus {

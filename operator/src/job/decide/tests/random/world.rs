@@ -2,6 +2,7 @@
 //! and users do to it. Decisions are those of the two reconcilers; nothing but their inputs and effects is made up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use av1_crds::job::Desired;
 use av1_crds::wire::EncodeTask;
@@ -160,7 +161,7 @@ impl World {
             batch_jobs: self.batch.iter().filter(|b| b.owner == name).map(|b| b.facts.clone()).collect(),
             pods,
             report: if self.catalog_is_up { report() } else { down },
-            nodes: self.nodes(),
+            nodes: self.nodes().into(),
             now: self.now,
             ..observed(json!({}))
         })
@@ -190,7 +191,7 @@ impl World {
 
     pub(super) fn observe_library(&mut self) {
         let summary = if self.catalog_is_up { self.library.summary.clone() } else { SummaryView::NotAsked };
-        let jobs = self.jobs.clone();
+        let jobs = self.jobs.iter().cloned().map(Arc::new).collect();
         self.library_seen.get_or_insert_with(|| library::Observed {
             jobs,
             summary,
@@ -206,7 +207,7 @@ impl World {
         for change in &decision.desired.changes {
             let before = change.job.status.as_ref().map_or(Phase::Queued, |status| status.phase);
             assert!(before == Phase::Queued, "{before:?} is none of the library's business");
-            let mut read = change.job.clone();
+            let mut read = EncodeJob::clone(&change.job);
             if change.starts {
                 if !self.write(&read, |job| job.metadata.finalizers = Some(vec![FINALIZER.to_owned()])) {
                     continue;
