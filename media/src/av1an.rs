@@ -251,32 +251,44 @@ fn names(word: &str, key: &str) -> bool {
     word.strip_prefix("--").is_some_and(|rest| rest.split('=').next() == Some(key))
 }
 
+/// `scenes.json`.
+#[derive(Deserialize)]
+pub(crate) struct SceneList {
+    frames: u64,
+    pub(crate) scenes: Vec<Scene>,
+    split_scenes: Option<Vec<Scene>>,
+}
+
+/// A scene in it.
+#[derive(Deserialize)]
+pub(crate) struct Scene {
+    pub(crate) start_frame: u64,
+    end_frame: u64,
+}
+
+impl SceneList {
+    const FILE: &str = "scenes.json";
+
+    /// Reads a list that is about `frames` frames.
+    pub(crate) fn parse(json: &[u8], frames: u64) -> Result<Self, Av1anError> {
+        let list: Self =
+            serde_json::from_slice(json).map_err(|source| Av1anError::Json { file: Self::FILE, source })?;
+        if list.frames == frames {
+            return Ok(list);
+        }
+        let message = format!("it is about {} frames, not {frames}", list.frames);
+        Err(Av1anError::Gap { file: Self::FILE, message })
+    }
+}
+
 /// Checks that the scenes of `scenes.json` cover frames 0 to `frames`, and returns how many there are.
 ///
 /// # Errors
 /// [`Av1anError`] when it can't be read, or the scenes do not cover the video.
 pub fn scenes(json: &[u8], frames: u64) -> Result<usize, Av1anError> {
-    const FILE: &str = "scenes.json";
-    #[derive(Deserialize)]
-    struct Scene {
-        start_frame: u64,
-        end_frame: u64,
-    }
-    #[derive(Deserialize)]
-    struct Scenes {
-        frames: u64,
-        scenes: Option<Vec<Scene>>,
-        split_scenes: Option<Vec<Scene>>,
-    }
-    let file: Scenes = serde_json::from_slice(json).map_err(|source| Av1anError::Json { file: FILE, source })?;
-    if file.frames != frames {
-        return Err(Av1anError::Gap {
-            file: FILE,
-            message: format!("it is about {} frames, the video has {frames}", file.frames),
-        });
-    }
-    let scenes = file.split_scenes.or(file.scenes).unwrap_or_default();
-    covers(FILE, scenes.iter().map(|scene| (scene.start_frame, scene.end_frame)), frames)?;
+    let list = SceneList::parse(json, frames)?;
+    let scenes = list.split_scenes.unwrap_or(list.scenes);
+    covers(SceneList::FILE, scenes.iter().map(|scene| (scene.start_frame, scene.end_frame)), frames)?;
     Ok(scenes.len())
 }
 

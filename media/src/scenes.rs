@@ -3,9 +3,7 @@
 //! Av1an looks for cuts on little more than one CPU; of a whole film that leaves a large machine idle for a long time. Parts
 //! depend on the number of frames alone, so that any pod finds the same scenes, and a later run goes on with those that are done.
 
-use serde::{Deserialize, Serialize};
-
-use crate::av1an::Av1anError;
+use crate::av1an::{Av1anError, SceneList};
 
 /// Shortest scene in frames.
 pub const MIN_SCENE: u64 = 24;
@@ -36,33 +34,14 @@ pub fn parts(frames: u64) -> Vec<Part> {
     starts.map(|start| Part { from: start.saturating_sub(LEAD), start, end: (start + size).min(frames) }).collect()
 }
 
-/// A scene in Av1an's files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Scene {
-    start_frame: u64,
-    end_frame: u64,
-}
-
-/// `scenes.json`.
-#[derive(Debug, Deserialize)]
-struct Found {
-    frames: u64,
-    scenes: Vec<Scene>,
-}
-
 impl Part {
     /// The cuts that Av1an's answer on this part has, as frames of the video.
     ///
     /// # Errors
     /// [`Av1anError`] when the answer can't be read or is about another number of frames.
     pub fn cuts(&self, json: &[u8]) -> Result<Vec<u64>, Av1anError> {
-        let found: Found =
-            serde_json::from_slice(json).map_err(|source| Av1anError::Json { file: "scenes.json", source })?;
         let frames = self.end.saturating_sub(self.from);
-        if found.frames != frames {
-            let message = format!("it is about {} frames of a part of {frames}", found.frames);
-            return Err(Av1anError::Gap { file: "scenes.json", message });
-        }
+        let found = SceneList::parse(json, frames)?;
         let cuts = found.scenes.iter().filter_map(|scene| self.from.checked_add(scene.start_frame));
         Ok(cuts.filter(|cut| (self.start.max(1)..self.end).contains(cut)).collect())
     }

@@ -47,7 +47,6 @@ use self::files::{Files, replace};
 use self::outcome::Ended;
 use self::page::Board;
 use self::planning::Planned;
-use self::scenes::Search;
 use self::source::Source;
 use crate::role::{PodArgs, RoleFailure};
 
@@ -174,11 +173,7 @@ impl<'a> Run<'a> {
             .map_err(|e| Ended::io("checking the chunks of an earlier run", &work, &e))?;
         tracing::info!(chunks = left.done.done.len(), of = left.chunks.len(), "whole chunks of earlier runs");
         let order = match plan.engine {
-            Engine::Av1an => {
-                let (key, at_once) = (self.scenes_key(source)?, scenes::at_once(resources, source.pixels()));
-                let search = Search { files: &self.files, frames, key: &key, at_once };
-                Order::of(search.scenes(plan.max_scene)?)
-            }
+            Engine::Av1an => Order::of(self.scene_search(source, resources)?.scenes(frames, plan.max_scene)?),
             Engine::Ffmpeg => {
                 self.stage(Stage::Encoding);
                 Order::LongestFirst

@@ -111,9 +111,9 @@ impl Run<'_> {
             return analyse::decode(&self.files, video);
         }
         let (files, stop) = (&self.files, AtomicBool::new(false));
-        let (key, at_once) = (self.scenes_key(source)?, scenes::at_once(resources, source.pixels()));
-        let look_ahead = || match analyse::count(files, video, &key.script)? {
-            Ok(frames) => Search { files, frames, key: &key, at_once }.cuts(&stop).map(|_| ()),
+        let search = self.scene_search(source, resources)?;
+        let look_ahead = || match analyse::count(files, video, &search.key.script)? {
+            Ok(frames) => search.cuts(frames, &stop).map(|_| ()),
             Err(_) => Ok(()),
         };
         std::thread::scope(|scope| {
@@ -134,15 +134,16 @@ impl Run<'_> {
         })
     }
 
-    /// What cuts are looked for in and with: the whole picture of the source, whatever is cut off or added later.
-    pub(super) fn scenes_key(&self, source: &Source) -> Result<ScenesKey, Ended> {
+    /// The search for scenes: in the whole picture of the source, whatever is cut off or added later.
+    pub(super) fn scene_search(&self, source: &Source, resources: Resources) -> Result<Search<'_>, Ended> {
         let picture = plan_picture(&source.video, &self.task.settings, None)?;
-        Ok(ScenesKey {
+        let key = ScenesKey {
             source_size: source.identity.size,
             source_fingerprint: source.identity.fingerprint.clone(),
             script: analyse::script_of(&self.files, (&source.path, source.video.index), &picture, NO_RATE)?,
             av1an: self.versions.get("av1an").cloned(),
-        })
+        };
+        Ok(Search { files: &self.files, key, at_once: scenes::at_once(resources, source.pixels()) })
     }
 
     /// What drives the encoder, with the script or the filters that it is fed with: Av1an, unless another is asked for or the

@@ -28,12 +28,11 @@ const BASE: u64 = 100_000_000;
 const BYTES_PER_PIXEL: u64 = 200;
 
 /// What cuts are looked for in, and by how many detectors at once.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Search<'a> {
     pub(super) files: &'a Files,
-    pub(super) frames: u64,
     /// Cuts of others are thrown away.
-    pub(super) key: &'a ScenesKey,
+    pub(super) key: ScenesKey,
     pub(super) at_once: usize,
 }
 
@@ -48,31 +47,31 @@ pub(super) struct ScenesKey {
 }
 
 impl Search<'_> {
-    /// Makes sure that there are scenes of the video, none longer than `longest`; returns how many there are.
+    /// Makes sure that there are scenes of a video of so many frames, none longer than `longest`; returns how many there are.
     ///
     /// # Errors
     /// As of [`Search::cuts`].
-    pub(super) fn scenes(&self, longest: u32) -> Result<usize, Ended> {
+    pub(super) fn scenes(&self, frames: u64, longest: u32) -> Result<usize, Ended> {
         let io = |e| Ended::io("keeping the scenes", &self.files.work, &e);
         if let Some(json) = read(&self.files.scenes, MAX_FILE).map_err(io)? {
-            match av1an::scenes(&json, self.frames) {
+            match av1an::scenes(&json, frames) {
                 Ok(count) => return Ok(count),
                 Err(error) => tracing::warn!("scenes are looked for again: {error}"),
             }
         }
-        let found = scenes(self.cuts(&AtomicBool::new(false))?, self.frames, longest);
-        let json = to_json(&found, self.frames).map_err(|e| io(e.into()))?;
+        let found = scenes(self.cuts(frames, &AtomicBool::new(false))?, frames, longest);
+        let json = to_json(&found, frames).map_err(|e| io(e.into()))?;
         replace(&self.files.scenes, &json).map_err(io)?;
         Ok(found.len())
     }
 
-    /// The cuts of all parts, as far as they are not on record from before; ends early once `stop` becomes true.
+    /// The cuts of all parts of so many frames, as far as they are not on record from before; ends early once `stop` becomes true.
     ///
     /// # Errors
     /// [`Ended`] when the detector fails or is stopped, or a file can't be read or written; parts that are done are kept.
-    pub(super) fn cuts(&self, stop: &AtomicBool) -> Result<Vec<u64>, Ended> {
+    pub(super) fn cuts(&self, frames: u64, stop: &AtomicBool) -> Result<Vec<u64>, Ended> {
         self.begin().map_err(|e| Ended::io("keeping the scenes", &self.files.work, &e))?;
-        let parts = parts(self.frames);
+        let parts = parts(frames);
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let look = || {
             let mut found = Vec::new();
@@ -97,12 +96,12 @@ impl Search<'_> {
     /// Forgets the cuts on record when they are of another source or detector.
     fn begin(&self) -> io::Result<()> {
         let key = self.files.parts.join("key.json");
-        if read_json::<ScenesKey>(&key).as_ref() == Some(self.key) {
+        if read_json::<ScenesKey>(&key).as_ref() == Some(&self.key) {
             return Ok(());
         }
         remove(&[&self.files.parts])?;
         fs::create_dir_all(&self.files.parts)?;
-        replace_json(&key, self.key)
+        replace_json(&key, &self.key)
     }
 
     /// The cuts of one part, from an earlier run where there are such.
@@ -162,21 +161,19 @@ mod tests {
     fn cuts_of_an_earlier_run_are_not_looked_for_again_unless_the_source_is_another() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::new(dir.path(), None);
-        let key = |fingerprint: &str| ScenesKey {
-            source_size: 1,
-            source_fingerprint: fingerprint.to_owned(),
-            script: String::new(),
-            av1an: None,
+        let search = |fingerprint: &str| {
+            let source_fingerprint = fingerprint.to_owned();
+            let key = ScenesKey { source_size: 1, source_fingerprint, script: String::new(), av1an: None };
+            Search { files: &files, key, at_once: 2 }
         };
-        let (one, other) = (key("a"), key("b"));
-        let search = Search { files: &files, frames: 252, key: &one, at_once: 2 };
+        let (search, other) = (search("a"), search("b"));
         search.begin().unwrap();
         let part = |start: u64, json: &str| fs::write(files.parts.join(format!("{start:09}.json")), json).unwrap();
         part(0, r#"{"frames":192,"scenes":[{"start_frame":0,"end_frame":100},{"start_frame":100,"end_frame":192}]}"#);
         part(192, r#"{"frames":108,"scenes":[{"start_frame":0,"end_frame":108}]}"#);
-        assert_eq!(search.cuts(&AtomicBool::new(false)).unwrap(), [100]);
-        assert_eq!((search.scenes(240).unwrap(), search.scenes(240).unwrap()), (2, 2));
-        assert!(Search { key: &other, ..search }.cuts(&AtomicBool::new(true)).is_err());
+        assert_eq!(search.cuts(252, &AtomicBool::new(false)).unwrap(), [100]);
+        assert_eq!((search.scenes(252, 240).unwrap(), search.scenes(252, 240).unwrap()), (2, 2));
+        assert!(other.cuts(252, &AtomicBool::new(true)).is_err());
         assert!(!files.parts.join("000000000.json").exists());
     }
 }

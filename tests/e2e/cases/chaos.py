@@ -208,7 +208,6 @@ def a_status_cleared_by_hand_is_made_good(library):
     name = library.job(FILM)["metadata"]["name"]
     nothing = json.dumps([{"op": "replace", "path": "/status", "value": {}}])
     kube.kubectl("-n", library.name, "patch", "ej", name, "--subresource=status", "--type=json", "-p", nothing)
-    nothing = json.dumps([{"op": "replace", "path": "/status", "value": {}}])
     kube.kubectl("-n", library.name, "patch", "mlib", library.name, "--subresource=status", "--type=json", "-p", nothing)
     library.finish()
 

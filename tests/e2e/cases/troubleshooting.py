@@ -54,7 +54,6 @@ class Walk:
 
     def see(self, example, done):
         """Applies an example, and looks at what its command prints until `done` says that it is all there."""
-        kind, name = KINDS[example["kind"]]
         try:
             if example["kind"] == "job":
                 kube.apply(manifest({"kind": "library", "spec": "suspend: false\nscan: {minSize: \"1\", include: [none]}\n"}))
@@ -67,7 +66,12 @@ class Walk:
                 return text
             kube.apply(manifest(example))
             command = example["command"].split()[1:]
-            return kube.wait_for(f"{missing(example, '')!r}", lambda: (lambda text: text if done(text) else None)(kube.kubectl(*command, "-n", NAMESPACE)), timeout=90)
+
+            def shown():
+                text = kube.kubectl(*command, "-n", NAMESPACE)
+                return text if done(text) else None
+
+            return kube.wait_for(f"{missing(example, '')!r}", shown, timeout=90)
         finally:
             # The volume is its library's: the one that jobs name stays.
             for what in ("ej",) if example["kind"] == "job" else ("ej", "mlib"):
