@@ -119,7 +119,7 @@ reasons! {
     ENCODE_FAILED = "EncodeFailed", Temporary;
     /// No frame and no CPU use for too long.
     STALLED = "Stalled", Temporary;
-    /// The pod was killed because it ran out of memory.
+    /// The pod's memory ran out; the next run gets more of it and fewer workers.
     OUT_OF_MEMORY = "OutOfMemory", Temporary;
     /// The pod vanished (eviction, drain, reboot); not a failure.
     POD_LOST = "PodLost", Temporary;

@@ -37,6 +37,8 @@ enum Happens {
     Retry(usize),
     Catalog(bool),
     NodeIsSilent(bool),
+    /// The node is silent for longer than its encodes are waited for.
+    Outage,
     Clock(i64),
 }
 
@@ -73,6 +75,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         1 => of.prop_map(Happens::Retry),
         1 => any::<bool>().prop_map(Happens::Catalog),
         2 => any::<bool>().prop_map(Happens::NodeIsSilent),
+        1 => Just(Happens::Outage),
         4 => clock.prop_map(Happens::Clock),
     ]
 }
@@ -96,6 +99,10 @@ fn happen(world: &mut World, what: Happens) {
         Happens::Retry(which) => world.edit(NAMES[which], |job| job.spec.retry += 1),
         Happens::Catalog(up) => world.catalog(up),
         Happens::NodeIsSilent(silent) => world.node(silent),
+        Happens::Outage => {
+            world.node(true);
+            world.clock(700);
+        }
         Happens::Clock(seconds) => world.clock(seconds),
     }
 }
