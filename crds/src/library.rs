@@ -7,7 +7,8 @@ mod status;
 
 pub use placement::{PlacementStatus, SurveyedNode};
 pub use status::{
-    ByteCounts, FileCounts, JobCounts, KeptFile, MediaLibraryStatus, PurgeStatus, ScanStatus, StorageStatus, SwapMethod,
+    ByteCounts, FileCounts, JobCounts, KeptFile, MediaLibraryStatus, PurgeStatus, ScanStatus, SidecarStatus,
+    StorageStatus, SwapMethod,
 };
 
 use std::collections::BTreeMap;

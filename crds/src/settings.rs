@@ -62,10 +62,12 @@ pub enum Originals {
     KeepBeside,
 }
 
-/// When a sidecar `NAME.EXT.why.txt` is written: beside files that a job left as they are, or never. Files that a scan passes over by a
-/// gate, so that there is no job, get none: the catalog sees the library read-only, and `kubectl av1 files` says why. Default: Jobs.
+/// When a sidecar `NAME.EXT.why.txt` is written: beside files that a job left as they are, also beside those that a scan passes over
+/// by a gate, so that there is no job, or never. `kubectl av1 files` says why of every file all the same. Default: Jobs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum WhySidecars {
+    /// For files that a job decided on, and for those that a scan passes over for good; the latter go when that no longer holds.
+    All,
     /// For files that a job decided on.
     #[default]
     Jobs,

@@ -99,6 +99,8 @@ enum Role {
     Mark(PodArgs),
     /// Remove files from the trash, and work folders, from a list.
     Purge(PodArgs),
+    /// Write and remove sidecars of files that a scan passed over, from a list.
+    Sidecars(PodArgs),
 }
 
 fn main() -> ExitCode {
@@ -125,6 +127,9 @@ fn main() -> ExitCode {
         Command::Pod(Role::Settle(args)) => finish(&args, task(&args).and_then(|task| settle::run(&task, &args))),
         Command::Pod(Role::Mark(args)) => finish(&args, task(&args).and_then(|task| settle::mark::run(&task, &args))),
         Command::Pod(Role::Purge(args)) => finish(&args, task(&args).and_then(|task| settle::purge::run(&task, &args))),
+        Command::Pod(Role::Sidecars(args)) => {
+            finish(&args, task(&args).and_then(|task| settle::sidecars::run(&task, &args)))
+        }
         Command::Pod(Role::Restore(args)) => {
             finish(&args, task(&args).and_then(|task| settle::restore::run(&task, &args)))
         }

@@ -7,7 +7,7 @@
 use av1_crds::figures;
 use std::fmt::Write as _;
 
-use av1_crds::wire::{EncodeVerdict, FileIdentity, SizeGateResult};
+use av1_crds::wire::{EncodeVerdict, FileIdentity, ScanVerdict, SizeGateResult};
 use serde::{Deserialize, Serialize};
 
 /// Version of the marker's format.
@@ -116,10 +116,10 @@ pub struct Why<'a> {
     pub marked: bool,
 }
 
-/// Text of the sidecar.
+/// Text of the sidecar of a job.
 #[must_use]
 pub fn why_text(why: &Why<'_>) -> String {
-    let mut text = format!("{WHY_HEADER}\n\nFile:    {}\nResult:  ", one_line(why.file));
+    let mut text = why_head(why.file);
     text.push_str(match why.verdict {
         EncodeVerdict::Encoded => "replaced by its AV1 version",
         EncodeVerdict::Rejected => "encoded, but the result was not worth keeping",
@@ -139,7 +139,7 @@ pub fn why_text(why: &Why<'_>) -> String {
         );
     }
     let _ = writeln!(text, "When:    {}", why.at);
-    text.push_str("\nThe file itself was not changed.\n");
+    text.push_str(UNCHANGED);
     if why.marked {
         let _ = writeln!(
             text,
@@ -149,6 +149,37 @@ pub fn why_text(why: &Why<'_>) -> String {
     }
     text
 }
+
+/// Text of the sidecar of a file that a scan passed over.
+#[must_use]
+pub fn scan_why_text(file: &str, says: &ScanVerdict, at: &str) -> String {
+    format!("{}When:    {at}\n{UNCHANGED}", scan_why_head(file, says))
+}
+
+/// Whether a sidecar is one of a scan about `file` that says this, whenever it was written.
+#[must_use]
+pub fn why_tells(bytes: &[u8], file: &str, says: &ScanVerdict) -> bool {
+    bytes.strip_prefix(scan_why_head(file, says).as_bytes()).is_some_and(|rest| rest.starts_with(b"When:    "))
+}
+
+/// Whether a sidecar was written for a scan, and not by a job or somebody else.
+#[must_use]
+pub fn why_is_a_scans(bytes: &[u8]) -> bool {
+    let result = bytes.split(|byte| *byte == b'\n').nth(3);
+    why_is_ours(bytes) && result.is_some_and(|line| line.starts_with(format!("Result:  {PASSED_OVER} (").as_bytes()))
+}
+
+fn scan_why_head(file: &str, says: &ScanVerdict) -> String {
+    format!("{}{PASSED_OVER} ({})\nWhy:     {}\n", why_head(file), says.reason, one_line(&says.message))
+}
+
+fn why_head(file: &str) -> String {
+    format!("{WHY_HEADER}\n\nFile:    {}\nResult:  ", one_line(file))
+}
+
+/// What a scan's sidecar has where a job's tells what the encode came to.
+const PASSED_OVER: &str = "passed over by the scan";
+const UNCHANGED: &str = "\nThe file itself was not changed.\n";
 
 /// Whether a sidecar's bytes are ours.
 #[must_use]
@@ -201,5 +232,23 @@ mod tests {
         let text = why_text(&why);
         assert!(text.contains("File:    a Why: b.mkv\n") && text.contains("95 %; it had to be below 90 %"), "{text}");
         assert!(why_is_ours(text.as_bytes()) && !why_is_ours(b"my notes"));
+        assert!(!why_is_a_scans(text.as_bytes()));
+    }
+
+    #[test]
+    fn a_scans_sidecar_is_known_from_a_jobs_and_by_what_it_says() {
+        let says = |message: &str| ScanVerdict { reason: "TooSmall".into(), message: message.into() };
+        let file = "a\nResult:  b.mkv";
+        let text = scan_why_text(file, &says("one\ntwo"), "2026-01-01T00:00:00Z");
+        assert!(
+            text.contains("Result:  passed over by the scan (TooSmall)\nWhy:     one two\nWhen:    2026"),
+            "{text}"
+        );
+        assert!(why_is_ours(text.as_bytes()) && why_is_a_scans(text.as_bytes()));
+        assert!(why_tells(text.as_bytes(), file, &says("one\ntwo")));
+        assert!(
+            !why_tells(text.as_bytes(), file, &says("one")) && !why_tells(text.as_bytes(), "b.mkv", &says("one two"))
+        );
+        assert!(!why_is_a_scans(b"Result:  passed over by the scan (TooSmall)"));
     }
 }

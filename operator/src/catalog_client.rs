@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use av1_crds::AGENT_PORT;
-use av1_crds::wire::{CandidatePage, CatalogSummary, EncodeReport, Leftovers};
+use av1_crds::wire::{CandidatePage, CatalogSummary, EncodeReport, Leftovers, SidecarPage};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
@@ -55,6 +56,12 @@ impl CatalogClient {
     /// What waits to be removed from the volume.
     pub(crate) async fn leftovers(&self, address: &str, limit: usize) -> Result<Leftovers, CatalogError> {
         self.json(address, &format!("v1/leftovers?limit={limit}")).await
+    }
+
+    /// Sidecars that are to be written or removed, after the path `after`.
+    pub(crate) async fn sidecars(&self, address: &str, after: &str, limit: usize) -> Result<SidecarPage, CatalogError> {
+        let after = utf8_percent_encode(after, NON_ALPHANUMERIC);
+        self.json(address, &format!("v1/sidecars?after={after}&limit={limit}")).await
     }
 
     /// The report of a run, if it has the announced SHA-256.

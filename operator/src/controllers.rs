@@ -23,7 +23,7 @@ use crate::{job, library};
 const CONCURRENCY: u16 = 16;
 
 /// Roles of the Jobs that belong to a library itself.
-const OF_LIBRARY: [&str; 3] = [role::PREPARE, role::PURGE, role::SURVEY];
+const OF_LIBRARY: [&str; 4] = [role::PREPARE, role::PURGE, role::SIDECARS, role::SURVEY];
 
 /// Least time between two looks at a library because its jobs changed.
 const PAUSE: Duration = Duration::from_millis(500);

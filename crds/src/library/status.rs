@@ -44,6 +44,9 @@ pub struct MediaLibraryStatus {
     /// What left the trash after its time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub purge: Option<PurgeStatus>,
+    /// Sidecars beside files that a scan passed over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sidecars: Option<SidecarStatus>,
     /// Number of prepare Jobs made so far.
     pub prepare_runs: i64,
     /// Prepare Jobs that failed since the last that did not, for the back-off.
@@ -199,6 +202,42 @@ pub struct PurgeStatus {
     /// The first of them; tried again after a day.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<KeptFile>,
+}
+
+/// Sidecars beside files that a scan passed over, as `replacement.whySidecars: All` asks for them: written and removed by one pod
+/// after the other, by path, round by round.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SidecarStatus {
+    /// Number of the latest Job; only rises.
+    pub run: i64,
+    /// Whether it is under way.
+    pub active: bool,
+    /// The last path that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
+    /// The last path that the round has come to; none between two rounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Runs that failed or were lost since the last that did not, for the back-off.
+    pub failures: i64,
+    /// No run starts before this time, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
+    /// When the last run ended, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+    /// Sidecars written so far.
+    pub written: i64,
+    /// Sidecars removed so far.
+    pub removed: i64,
+    /// Sidecars written or removed in this round.
+    pub changed: i64,
+    /// Sidecars that could not be written or removed in this round.
+    pub left: i64,
+    /// Why the last of them could not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// A file in the trash that stays though it is past its time.

@@ -10,6 +10,7 @@
 //! | `GET /v1/reports/{job uid}/{run}` | the bytes of `report.json`, or 404 |
 //! | `GET /v1/receipts?path=PATH` | the bytes of the path's receipts, or 404 |
 //! | `GET /v1/leftovers?limit=N` | [`Leftovers`], what a purge could be given |
+//! | `GET /v1/sidecars?after=PATH&limit=N` | [`super::SidecarPage`], sidecars that are to be written or removed |
 //! | `GET /metrics` | Prometheus text |
 
 use std::collections::BTreeMap;
@@ -61,6 +62,8 @@ pub struct CatalogSummary {
     pub due_in_trash: u64,
     /// Work folders in which no run began for ten minutes, whosever they are.
     pub work_folders: u64,
+    /// Sidecars of scans that are to be written, written anew or removed.
+    pub sidecars_due: u64,
     /// Why the catalog can't do its work, when it can't (another tree under the path, no right to read).
     pub problem: Option<String>,
 }

@@ -6,6 +6,7 @@ mod encode;
 mod prepare;
 mod restore;
 mod settle;
+mod sidecars;
 mod survey;
 
 pub use catalog::*;
@@ -13,6 +14,7 @@ pub use encode::*;
 pub use prepare::*;
 pub use restore::*;
 pub use settle::*;
+pub use sidecars::*;
 pub use survey::*;
 
 use schemars::JsonSchema;

@@ -34,6 +34,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/reports/{uid}/{run}", get(report))
         .route("/v1/receipts", get(receipts))
         .route("/v1/leftovers", get(leftovers))
+        .route("/v1/sidecars", get(sidecars))
         .route("/metrics", get(metrics))
         .with_state(shared)
 }
@@ -104,6 +105,11 @@ async fn receipts(State(shared): State<Arc<Shared>>, Query(OnePath { path }): Qu
 
 async fn leftovers(State(shared): State<Arc<Shared>>, Query(window): Query<Window>) -> Response {
     Json(shared.catalog().leftovers(window.limit.unwrap_or(DEFAULT_PAGE))).into_response()
+}
+
+async fn sidecars(State(shared): State<Arc<Shared>>, Query(after): Query<After>) -> Response {
+    let when = shared.task.settings.why_sidecars;
+    Json(shared.catalog().sidecars(when, &after.after, after.limit.unwrap_or(DEFAULT_PAGE))).into_response()
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {

@@ -22,7 +22,7 @@ const HEARTBEAT_TEMPORARY: &str = "heartbeat.new";
 /// Longest line that is read: a path of 4,096 bytes, six characters each when escaped, and a message.
 const MAX_LINE: u64 = 256 << 10;
 /// Version of the format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What the entries were made for; an index for anything else is foreign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,12 +89,9 @@ pub(super) fn load(folder: &Path, header: &Header) -> Result<Option<BTreeMap<Key
     if (Header { entries: 0, ..first.clone() }) != *header {
         return Err(IndexError::Foreign);
     }
-    let mut entries = BTreeMap::new();
-    for number in (2..).take(first.entries) {
-        let (key, mut entry): (Key, Entry) = parse(&next(&mut reader, number)?, number)?;
-        entry.share_reason();
-        entries.insert(key, entry);
-    }
+    let lines = (2..).take(first.entries).map(|number| parse(&next(&mut reader, number)?, number));
+    // At once: a tree that grows one by one needs twice the room.
+    let entries = lines.collect::<Result<BTreeMap<Key, Entry>, IndexError>>()?;
     if reader.fill_buf()?.is_empty() && entries.len() == first.entries {
         Ok(Some(entries))
     } else {
@@ -144,6 +141,7 @@ mod tests {
     use av1_crds::settings::{Settings, SettingsSections};
     use av1_crds::wire::{FileState, LibraryId};
 
+    use super::super::state::Reason;
     use super::*;
 
     fn task() -> CatalogTask {
@@ -159,15 +157,17 @@ mod tests {
     fn entries() -> BTreeMap<Key, Entry> {
         let entry = |message: &str| Entry {
             state: FileState::Skipped,
-            reason: "Interlaced".into(),
+            reason: Reason::new("Interlaced"),
             message: message.into(),
             size: u64::MAX,
             modified_time_ns: -1,
-            size_before: Some(3),
+            size_before: std::num::NonZeroU64::new(3),
             picture: None,
             stamp: u64::MAX - 1,
             first_seen_ns: 5,
             scan: 0,
+            sidecar: std::num::NonZeroU64::new(9),
+            sidecar_due: false,
         };
         BTreeMap::from([
             (Key { path: "a\n\"b\".mkv".into(), raw: None }, entry("one")),

@@ -9,6 +9,7 @@ mod index;
 mod leftovers;
 mod metrics;
 mod scan;
+mod sidecars;
 mod state;
 mod tree;
 

@@ -16,10 +16,11 @@ use super::Shared;
 use super::decisions::Decisions;
 use super::index::{self, Header, IndexError};
 use super::leftovers::Trash;
+use super::sidecars::left_behind;
 use super::state::{Entry, Key};
 use super::tree::{self, Found, Step, hash};
 use crate::beneath::Root;
-use crate::facts::{Known, Look, gather, now_ns};
+use crate::facts::{self, Look, gather, now_ns};
 use crate::role::now;
 use crate::volume;
 
@@ -59,7 +60,7 @@ struct Scanner<'a> {
     decisions: Decisions,
     trash: Trash,
     /// Number of the running scan.
-    scan: u64,
+    scan: u32,
     /// Files that are looked at again before the next scan, by when.
     due: BTreeMap<(Instant, PathBuf), Found>,
     /// When each path in `due` is: a path has one place there, however many scans come by.
@@ -127,7 +128,9 @@ impl<'a> Scanner<'a> {
         self.right_root()?;
         self.forget_vanished();
         self.record_volume(&root);
+        let orphans = left_behind(&root, passed.alone);
         let mut catalog = self.shared.catalog_mut();
+        catalog.orphans = orphans.into_iter().collect();
         catalog.scans += 1;
         catalog.scan_millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         catalog.scan_finished_at = Some(now().to_string());
@@ -167,21 +170,33 @@ impl<'a> Scanner<'a> {
     fn look(&mut self, root: &Root, found: &Found) {
         let key = Key::new(&found.path);
         let stamp = hash(&[found.stamp, self.decisions.stamp(found.size)]);
+        let when = self.rules.settings.why_sidecars;
         let mut look = None;
+        let mut unread = None;
         if let Some(entry) = self.shared.catalog_mut().entries.get_mut(&key) {
             entry.scan = self.scan;
             if entry.stamp == stamp && !entry.is_provisional() {
-                return;
+                if entry.knows_sidecar(&key, when, found.sidecar) {
+                    return;
+                }
+                unread = Some(entry.clone());
+            } else {
+                let (size, modified_time_ns) = (entry.size, entry.modified_time_ns);
+                look = Some(Look { at_ns: entry.first_seen_ns, size, modified_time_ns });
             }
-            look =
-                Some(Look { at_ns: entry.first_seen_ns, size: entry.size, modified_time_ns: entry.modified_time_ns });
         }
-        self.judge(root, found, key, stamp, look);
+        let Some(mut entry) = unread else {
+            return self.judge(root, found, key, stamp, look);
+        };
+        let known = entry.sidecar;
+        entry.read_sidecar(root, &key, when, found.sidecar);
+        self.dirty |= entry.sidecar != known;
+        self.shared.catalog_mut().entries.insert(key, entry);
     }
 
     fn judge(&mut self, root: &Root, found: &Found, key: Key, stamp: u64, look: Option<Look>) {
-        let known = Known { decisions: Some(self.decisions.about(found.size)), looks: Some(look) };
-        let (entry, probed) = match gather(root, &found.path, &self.rules, known) {
+        let known = facts::Known { decisions: Some(self.decisions.about(found.size)), looks: Some(look) };
+        let (mut entry, probed) = match gather(root, &found.path, &self.rules, known) {
             Ok(facts) => {
                 let first_seen = if let EarlierLook::At(at) = facts.earlier_look { at } else { facts.now_ns };
                 let probed =
@@ -198,7 +213,7 @@ impl<'a> Scanner<'a> {
             // ffprobe was stopped with us; what it did not say is no verdict.
             return;
         }
-        if entry.reason == reasons::NOT_STABLE {
+        if entry.reason == *reasons::NOT_STABLE {
             let after = Duration::from_secs(u64::from(self.rules.scan.stable_seconds)) + Duration::from_millis(50);
             let at = Instant::now() + after;
             if let Some(earlier) = self.due_at.insert(found.path.clone(), at) {
@@ -206,8 +221,14 @@ impl<'a> Scanner<'a> {
             }
             self.due.insert((at, found.path.clone()), found.clone());
         }
-        tracing::debug!(path = %key.path, reason = %entry.reason, "judged");
+        tracing::debug!(path = %key.path, reason = entry.reason.as_str(), "judged");
         self.judged += 1;
+        let same = self.shared.catalog().entries.get(&key).filter(|earlier| earlier.has_verdict_of(&entry)).cloned();
+        (entry.sidecar, entry.sidecar_due) = same.map(|e| (e.sidecar, e.sidecar_due)).unwrap_or_default();
+        let when = self.rules.settings.why_sidecars;
+        if !entry.knows_sidecar(&key, when, found.sidecar) {
+            entry.read_sidecar(root, &key, when, found.sidecar);
+        }
         let mut catalog = self.shared.catalog_mut();
         catalog.probes += u64::from(probed);
         self.dirty |= catalog.entries.insert(key, entry.clone()).as_ref() != Some(&entry);
@@ -236,7 +257,7 @@ impl<'a> Scanner<'a> {
             let key = Key::new(&found.path);
             let known = self.shared.catalog().entries.get(&key).map(|entry| {
                 (
-                    entry.reason == reasons::NOT_STABLE,
+                    entry.reason == *reasons::NOT_STABLE,
                     entry.stamp,
                     Look { at_ns: entry.first_seen_ns, size: entry.size, modified_time_ns: entry.modified_time_ns },
                 )
@@ -271,6 +292,9 @@ impl<'a> Scanner<'a> {
         let before = catalog.entries.len();
         catalog.entries.retain(|_, entry| entry.scan == self.scan);
         self.dirty |= before != catalog.entries.len();
+        if self.judged > before as u64 / 2 {
+            catalog.compact();
+        }
     }
 
     fn record_volume(&mut self, root: &Root) {

@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::{NonZeroU32, NonZeroU64};
 
 use av1_crds::library::{ByteCounts, FileCounts, ScanOrder};
 use av1_crds::reasons::{self, Standing};
@@ -22,7 +23,7 @@ pub(super) const MAX_PAGE: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Key {
     /// The path as people see it; bytes that are not UTF-8 are U+FFFD.
-    pub(super) path: String,
+    pub(super) path: Box<str>,
     /// Its bytes, when they are not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) raw: Option<Box<[u8]>>,
@@ -32,20 +33,71 @@ impl Key {
     pub(super) fn new(path: &std::path::Path) -> Self {
         use std::os::unix::ffi::OsStrExt;
         let raw = path.to_str().is_none().then(|| Box::from(path.as_os_str().as_bytes()));
-        Self { path: path.to_string_lossy().into_owned(), raw }
+        Self { path: path.to_string_lossy().into(), raw }
+    }
+
+    /// The file's name.
+    pub(super) fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
     }
 }
 
-/// What is known of one file.
+/// A reason, by its place in [`reasons::ALL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Cow<'_, str>", into = "&'static str")]
+pub(super) struct Reason(u8);
+
+impl Reason {
+    /// The reason of this name; of one that this program does not know, that an encode pod decided.
+    pub(super) fn new(name: &str) -> Self {
+        Self::known(name).or_else(|| Self::known(reasons::SKIPPED_BEFORE)).unwrap_or(Self(0))
+    }
+
+    fn known(name: &str) -> Option<Self> {
+        let place = reasons::ALL.iter().position(|(known, ..)| *known == name)?;
+        u8::try_from(place).ok().map(Self)
+    }
+
+    pub(super) fn as_str(self) -> &'static str {
+        reasons::ALL.get(usize::from(self.0)).map_or("", |(name, ..)| name)
+    }
+
+    /// How long a verdict with it stands.
+    pub(super) fn standing(self) -> Standing {
+        reasons::ALL.get(usize::from(self.0)).map_or(Standing::Temporary, |(_, standing, _)| *standing)
+    }
+}
+
+impl TryFrom<Cow<'_, str>> for Reason {
+    type Error = String;
+
+    fn try_from(name: Cow<'_, str>) -> Result<Self, String> {
+        Self::known(&name).ok_or_else(|| format!("{name:?} is no reason"))
+    }
+}
+
+impl From<Reason> for &'static str {
+    fn from(reason: Reason) -> Self {
+        reason.as_str()
+    }
+}
+
+impl PartialEq<str> for Reason {
+    fn eq(&self, name: &str) -> bool {
+        self.as_str() == name
+    }
+}
+
+/// What is known of one file. There is one for each of a hundred thousand files: small types, and no room lost between them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) state: FileState,
-    pub(super) reason: Cow<'static, str>,
+    pub(super) reason: Reason,
     pub(super) message: Box<str>,
     pub(super) size: u64,
     pub(super) modified_time_ns: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) size_before: Option<u64>,
+    pub(super) size_before: Option<NonZeroU64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) picture: Option<Picture>,
     /// Hash of all that could change the verdict from outside.
@@ -54,53 +106,61 @@ pub(super) struct Entry {
     pub(super) first_seen_ns: i64,
     /// The last scan of this process that came by; 0 for an entry of an earlier one.
     #[serde(skip)]
-    pub(super) scan: u64,
+    pub(super) scan: u32,
+    /// What the sidecar beside it looked like when it was found to be as it is to be; none when there was none, or it was not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sidecar: Option<NonZeroU64>,
+    /// Whether that sidecar is to be written or removed.
+    #[serde(skip)]
+    pub(super) sidecar_due: bool,
 }
 
 /// What placement needs to know of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Picture {
-    pub(super) width: u32,
+    pub(super) width: NonZeroU32,
     pub(super) height: u32,
-    pub(super) duration_millis: u64,
+    pub(super) duration_millis: u32,
 }
 
 impl Entry {
     /// An entry for `verdict`, which came from `facts`.
-    pub(super) fn new(verdict: Verdict, facts: &Facts, stamp: u64, first_seen_ns: i64, scan: u64) -> Self {
+    pub(super) fn new(verdict: Verdict, facts: &Facts, stamp: u64, first_seen_ns: i64, scan: u32) -> Self {
         let attributes = facts.attributes.as_ref();
         Self {
             state: verdict.state,
-            reason: known_reason(&verdict.reason),
+            reason: Reason::new(&verdict.reason),
             message: verdict.message.into(),
             size: attributes.map_or(0, |a| a.size),
             modified_time_ns: attributes.map_or(0, |a| a.modified_time_ns),
-            size_before: verdict.size_before,
+            size_before: verdict.size_before.and_then(NonZeroU64::new),
             picture: picture(facts),
             stamp,
             first_seen_ns,
             scan,
+            sidecar: None,
+            sidecar_due: false,
         }
+    }
+
+    /// Whether it says the same about the file.
+    pub(super) fn has_verdict_of(&self, other: &Self) -> bool {
+        (self.state, self.reason, &self.message) == (other.state, other.reason, &other.message)
     }
 
     /// Whether it is looked at again though nothing changed from outside.
     pub(super) fn is_provisional(&self) -> bool {
-        self.state != FileState::Pending && reasons::standing(&self.reason) == Standing::Temporary
-    }
-
-    /// Shares the text of the reason, after it was read from the index.
-    pub(super) fn share_reason(&mut self) {
-        self.reason = known_reason(&self.reason);
+        self.state != FileState::Pending && self.reason.standing() == Standing::Temporary
     }
 
     fn verdict(&self, path: &str) -> FileVerdict {
         FileVerdict {
             path: path.to_owned(),
             state: self.state,
-            reason: self.reason.clone().into_owned(),
+            reason: self.reason.as_str().to_owned(),
             message: self.message.clone().into_string(),
             size: self.size,
-            size_before: self.size_before,
+            size_before: self.size_before.map(NonZeroU64::get),
         }
     }
 }
@@ -124,6 +184,8 @@ pub(super) struct Catalog {
     pub(super) probes: u64,
     /// Folders and names that the last scan could not read.
     pub(super) unreadable_folders: u64,
+    /// Paths of files that are gone, beside which a scan's sidecar is left.
+    pub(super) orphans: BTreeSet<String>,
 }
 
 impl Catalog {
@@ -133,11 +195,12 @@ impl Catalog {
 
     pub(super) fn summary(&self, volume_id: &str) -> CatalogSummary {
         let mut files = FileCounts { complete: self.complete(), ..FileCounts::default() };
-        let mut skipped_by_reason = BTreeMap::new();
-        let mut scanned = 0;
+        let mut skipped_by_reason: BTreeMap<&str, i64> = BTreeMap::new();
+        let (mut scanned, mut sidecars) = (0, 0);
         for entry in self.shown().map(|(_, entry)| entry) {
             files.total += 1;
             scanned = entry.size.saturating_add(scanned);
+            sidecars += u64::from(entry.sidecar_due);
             *match entry.state {
                 FileState::Pending => &mut files.pending,
                 FileState::Done => &mut files.done,
@@ -146,7 +209,7 @@ impl Catalog {
                 FileState::Failed => &mut files.failed,
                 FileState::Unreadable => &mut files.unreadable,
                 FileState::Skipped => {
-                    *skipped_by_reason.entry(entry.reason.clone().into_owned()).or_insert(0) += 1;
+                    *skipped_by_reason.entry(entry.reason.as_str()).or_default() += 1;
                     &mut files.skipped
                 }
             } += 1;
@@ -155,7 +218,10 @@ impl Catalog {
         CatalogSummary {
             volume_id: volume_id.to_owned(),
             files,
-            skipped_by_reason,
+            skipped_by_reason: skipped_by_reason
+                .into_iter()
+                .map(|(reason, count)| (reason.to_owned(), count))
+                .collect(),
             bytes: ByteCounts {
                 scanned: signed(scanned),
                 replaced_before: signed(self.replaced_before),
@@ -171,6 +237,7 @@ impl Catalog {
             problem: self.problem.clone(),
             due_in_trash: self.trash.due(now()).len() as u64,
             work_folders: self.trash.idle(now()).len() as u64,
+            sidecars_due: if self.right_volume { sidecars + self.orphans.len() as u64 } else { 0 },
         }
     }
 
@@ -185,14 +252,14 @@ impl Catalog {
             ScanOrder::Path => {}
         }
         let candidate = |(key, entry): &(&Key, &Entry)| {
-            let picture = entry.picture.unwrap_or(Picture { width: 0, height: 0, duration_millis: 0 });
+            let picture = entry.picture.as_ref();
             Candidate {
-                path: key.path.clone(),
+                path: key.path.to_string(),
                 size: entry.size,
                 modified_time_ns: entry.modified_time_ns,
-                width: picture.width,
-                height: picture.height,
-                duration_millis: picture.duration_millis,
+                width: picture.map_or(0, |picture| picture.width.get()),
+                height: picture.map_or(0, |picture| picture.height),
+                duration_millis: picture.map_or(0, |picture| picture.duration_millis.into()),
             }
         };
         let items = pending.iter().skip(offset).take(limit.clamp(1, MAX_PAGE)).map(candidate).collect();
@@ -203,12 +270,13 @@ impl Catalog {
     pub(super) fn files(&self, after: &str, limit: usize) -> FilePage {
         let limit = limit.clamp(1, MAX_PAGE);
         let mut page = FilePage { complete: self.complete(), ..FilePage::default() };
-        let mut rest = self.shown_from(after).skip_while(|(key, _)| !after.is_empty() && key.path == after).peekable();
+        let mut rest =
+            self.shown_from(after).skip_while(|(key, _)| !after.is_empty() && *key.path == *after).peekable();
         while let Some((key, entry)) = rest.next() {
             page.items.push(entry.verdict(&key.path));
             let same_again = rest.peek().is_some_and(|(next, _)| next.path == key.path);
             if page.items.len() >= limit && !same_again {
-                page.next = rest.peek().map(|_| key.path.clone());
+                page.next = rest.peek().map(|_| key.path.to_string());
                 break;
             }
         }
@@ -216,7 +284,7 @@ impl Catalog {
     }
 
     pub(super) fn file(&self, path: &str) -> Option<FileVerdict> {
-        self.shown_from(path).next().filter(|(key, _)| key.path == path).map(|(key, entry)| entry.verdict(&key.path))
+        self.shown_from(path).next().filter(|(key, _)| *key.path == *path).map(|(key, entry)| entry.verdict(&key.path))
     }
 
     /// What waits to be removed from the volume.
@@ -224,29 +292,27 @@ impl Catalog {
         if self.right_volume { self.trash.page(now(), limit.clamp(1, MAX_PAGE)) } else { Leftovers::default() }
     }
 
+    /// Gives back what a tree that grew file by file holds in vain: about half of it.
+    pub(super) fn compact(&mut self) {
+        self.entries = std::mem::take(&mut self.entries).into_iter().collect();
+    }
+
     /// Entries, as long as they are about the right volume.
     fn shown(&self) -> impl Iterator<Item = (&Key, &Entry)> {
         self.entries.iter().filter(|_| self.right_volume)
     }
 
-    fn shown_from(&self, path: &str) -> impl Iterator<Item = (&Key, &Entry)> {
-        self.entries.range(Key { path: path.to_owned(), raw: None }..).filter(|_| self.right_volume)
+    pub(super) fn shown_from(&self, path: &str) -> impl Iterator<Item = (&Key, &Entry)> {
+        self.entries.range(Key { path: path.into(), raw: None }..).filter(|_| self.right_volume)
     }
-}
-
-/// The constant for a reason, so that a hundred thousand entries share a few texts.
-fn known_reason(reason: &str) -> Cow<'static, str> {
-    reasons::ALL
-        .iter()
-        .find(|(known, ..)| *known == reason)
-        .map_or_else(|| Cow::Owned(reason.to_owned()), |(known, ..)| Cow::Borrowed(*known))
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a negative or absurd duration saturates
 fn picture(facts: &Facts) -> Option<Picture> {
     let video = facts.video()?;
     let duration = facts.probe()?.format.duration.or(video.duration).unwrap_or(0.0);
-    Some(Picture { width: video.width?, height: video.height?, duration_millis: (duration * 1_000.0).round() as u64 })
+    let width = NonZeroU32::new(video.width?)?;
+    Some(Picture { width, height: video.height?, duration_millis: (duration * 1_000.0).round() as u32 })
 }
 
 fn signed(bytes: u64) -> i64 {
@@ -264,7 +330,7 @@ mod tests {
     fn entry(state: FileState, reason: &'static str, size: u64) -> Entry {
         Entry {
             state,
-            reason: reason.into(),
+            reason: Reason::new(reason),
             message: "".into(),
             size,
             modified_time_ns: i64::try_from(size % 10).unwrap(),
@@ -273,6 +339,8 @@ mod tests {
             stamp: 0,
             first_seen_ns: 0,
             scan: 1,
+            sidecar: None,
+            sidecar_due: false,
         }
     }
 
@@ -357,6 +425,21 @@ mod tests {
         };
         assert_eq!(summary.files, expected);
         assert_eq!((summary.bytes.scanned, summary.skipped_by_reason[reasons::INTERLACED]), (15, 2));
+    }
+
+    #[test]
+    fn an_entry_and_its_key_leave_room_for_path_and_message_in_three_hundred_bytes() {
+        let both = size_of::<Entry>() + size_of::<Key>();
+        assert!(both <= 120, "{both}");
+    }
+
+    #[test]
+    fn every_reason_is_kept_and_one_that_is_not_known_is_a_decision_of_an_encode_pod() {
+        for (name, ..) in reasons::ALL {
+            assert_eq!(Reason::new(name).as_str(), *name);
+        }
+        assert_eq!(Reason::new("FromTheFuture"), *reasons::SKIPPED_BEFORE);
+        assert!(serde_json::from_str::<Reason>("\"FromTheFuture\"").is_err());
     }
 
     #[test]

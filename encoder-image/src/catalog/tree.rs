@@ -5,15 +5,16 @@
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use av1_crds::paths::{AV1_DIR, SKIP_SUFFIX};
+use av1_crds::paths::{AV1_DIR, SKIP_SUFFIX, WHY_SUFFIX};
 use av1_media::gates::{Selection, UNFINISHED_SUFFIXES};
 use rustix::fs::{Dir, FileType, Stat};
-use sha2::{Digest, Sha256};
 
+use super::sidecars::MOST_ORPHANS;
 use crate::beneath::{Folder, Root};
 use crate::volume;
 
@@ -26,6 +27,8 @@ pub(super) struct Found {
     pub(super) size: u64,
     /// Hash of its attributes, its markers and its unfinished siblings.
     pub(super) stamp: u64,
+    /// Hash of the attributes of the sidecar beside it, if there is one.
+    pub(super) sidecar: Option<NonZeroU64>,
 }
 
 /// What the walk could not look into.
@@ -37,6 +40,8 @@ pub(super) struct Passed {
     pub(super) loops: u64,
     /// Folders that hold another library.
     pub(super) foreign: u64,
+    /// Paths of files that are not there, or not looked at, beside which a sidecar is; not more than can be dealt with at once.
+    pub(super) alone: Vec<String>,
 }
 
 /// Whether a walk goes on.
@@ -68,6 +73,8 @@ struct Listing {
     files: Vec<OsString>,
     /// Names of markers and unfinished downloads.
     beside: HashSet<OsString>,
+    /// Names of files beside which a sidecar is.
+    explained: HashSet<OsString>,
     has_av1: bool,
 }
 
@@ -112,7 +119,7 @@ fn enter(
         }
         above = parent.above.as_ref();
     }
-    let listing = list(&open, selection, &folder.path, passed)?;
+    let mut listing = list(&open, selection, &folder.path, passed)?;
     if listing.has_av1 && volume::is_another_library(root, &folder.path) {
         tracing::info!("the folder {} is another library's, it is passed over", folder.path.display());
         passed.foreign += 1;
@@ -128,6 +135,7 @@ fn enter(
                     path: folder.path.join(name),
                     size: u64::try_from(stat.st_size).unwrap_or_default(),
                     stamp,
+                    sidecar: if listing.explained.remove(name) { sidecar(&open, name) } else { None },
                 };
                 if on_file(found) == Step::Stop {
                     return Ok(None);
@@ -140,6 +148,8 @@ fn enter(
             }
         }
     }
+    let alone = listing.explained.iter().filter_map(|name| folder.path.join(name).into_os_string().into_string().ok());
+    passed.alone.extend(alone.take(MOST_ORPHANS.saturating_sub(passed.alone.len())));
     let parents = Some(Rc::new(Parent { device: own.st_dev, inode: own.st_ino, above: folder.parents.clone() }));
     let below = |name: &OsString| Waiting { path: folder.path.join(name), marked, parents: parents.clone() };
     Ok(Some(listing.folders.iter().map(below).collect()))
@@ -164,16 +174,17 @@ fn list(open: &Folder, selection: &Selection, path: &Path, passed: &mut Passed) 
             },
             kind => kind,
         };
-        let below = path.join(&name);
         if kind == FileType::Directory {
             listing.has_av1 |= name == AV1_DIR;
-            if selection.enters(&below) {
+            if selection.enters(path, &name) {
                 listing.folders.push(name);
             }
-        } else if selection.takes(&below) {
+        } else if selection.takes(path, &name) {
             listing.files.push(name);
         } else if is_beside(&name) {
             listing.beside.insert(name);
+        } else if let Some(file) = name.as_bytes().strip_suffix(WHY_SUFFIX.as_bytes()).filter(|file| !file.is_empty()) {
+            listing.explained.insert(OsStr::from_bytes(file).to_owned());
         }
     }
     Ok(listing)
@@ -185,7 +196,8 @@ fn is_beside(name: &OsStr) -> bool {
 
 /// Hash of all that decides without a look into the file.
 fn stamp(open: &Folder, name: &OsStr, stat: &Stat, beside: &HashSet<OsString>, marked: u64) -> u64 {
-    let mut parts = vec![marked];
+    let mut parts = Vec::with_capacity(20);
+    parts.push(marked);
     parts.extend(times(stat));
     parts.extend([u64::from(stat.st_mode), stat.st_nlink, u64::from(stat.st_uid), u64::from(stat.st_gid)]);
     if !beside.is_empty() {
@@ -202,6 +214,12 @@ fn stamp(open: &Folder, name: &OsStr, stat: &Stat, beside: &HashSet<OsString>, m
         }
     }
     hash(&parts)
+}
+
+/// Hash of the attributes of the sidecar beside `name`, if it is there still.
+fn sidecar(open: &Folder, name: &OsStr) -> Option<NonZeroU64> {
+    let stat = open.stat(&with(name, WHY_SUFFIX)).ok().flatten();
+    stat.and_then(|stat| NonZeroU64::new(hash(&times(&stat)).max(1)))
 }
 
 #[allow(clippy::cast_sign_loss)] // only hashed
@@ -222,14 +240,16 @@ fn with(name: &OsStr, suffix: &str) -> OsString {
     text
 }
 
-/// The first eight bytes of the SHA-256 of the numbers: stable from one build to the next.
+/// A hash of the numbers that is stable from one build to the next. Made for each file of each scan, it is a quick one, against
+/// chance alone: who can give a file other times can have it looked at or not all the same.
 pub(super) fn hash(parts: &[u64]) -> u64 {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.to_le_bytes());
-    }
-    let digest = hash.finalize();
-    digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+    const ODD: [u64; 2] = [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53];
+    let mix = |hash: u64, part: &u64| {
+        let hash = (hash.rotate_left(23) ^ part).wrapping_mul(ODD[0]);
+        (hash ^ hash >> 33).wrapping_mul(ODD[1])
+    };
+    let hash = parts.iter().fold(parts.len() as u64, mix);
+    hash ^ hash >> 33
 }
 
 #[cfg(test)]
@@ -299,6 +319,30 @@ mod tests {
         }
         std::fs::write(dir.path().join("x/a.mkv"), "longer than before").unwrap();
         assert!(!seen.contains(&stamp()));
+    }
+
+    #[test]
+    fn a_sidecar_is_told_apart_from_the_file_that_it_is_about_and_one_without_a_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "x/a.mkv");
+        let root = Root::open(dir.path()).unwrap();
+        let selection = Selection::new(&ScanRules::resolve(None).unwrap()).unwrap();
+        let look = || {
+            let mut seen = None;
+            let passed = walk(&root, &selection, &mut |found| {
+                seen = Some((found.stamp, found.sidecar));
+                Step::On
+            });
+            (seen.unwrap(), passed.unwrap().alone)
+        };
+        let ((stamp, none), _) = look();
+        write(dir.path(), "x/a.mkv.why.txt");
+        write(dir.path(), "x/b.mkv.why.txt");
+        let ((same, sidecar), alone) = look();
+        assert_eq!((none, same, alone), (None, stamp, vec!["x/b.mkv".to_owned()]));
+        std::fs::write(dir.path().join("x/a.mkv.why.txt"), "other").unwrap();
+        let ((_, other), _) = look();
+        assert!(sidecar.is_some() && other.is_some() && other != sidecar);
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod record;
 mod replace;
 pub(crate) mod restore;
 mod result;
+pub(crate) mod sidecars;
 mod swap;
 
 use std::ffi::OsStr;

@@ -22,7 +22,7 @@ use crate::beneath::Root;
 use crate::failpoint::durable;
 
 /// Most bytes of a sidecar that are read to see whose it is.
-const MAX_WHY: usize = 1 << 20;
+pub(super) const MAX_WHY: usize = 1 << 20;
 
 /// The path's receipts. Broken ones do not stop the work: they are kept under another name when new ones are written.
 pub(super) fn receipts(state: &State, path: &str) -> Result<(Receipts, bool), SettleError> {
@@ -141,7 +141,7 @@ pub(super) fn mark(place: &Place, task: &SettleTask, at: &str) -> Result<Vec<Str
             &mut not_written,
         )?
         .unwrap_or(false);
-    if task.settings.why_sidecars == WhySidecars::Jobs {
+    if task.settings.why_sidecars != WhySidecars::Off {
         unless_lasting(write_why(place, task, at, marked, &mut not_written), &mut not_written)?;
     }
     Ok(not_written)
@@ -197,7 +197,7 @@ fn write_why(
     marked: bool,
     not_written: &mut Vec<String>,
 ) -> Result<(), SettleError> {
-    let Some(name) = beside(place, paths::WHY_SUFFIX, not_written) else {
+    let Some(name) = why_name(place, not_written) else {
         return Ok(());
     };
     let file = place.name.to_string_lossy();
@@ -262,6 +262,11 @@ pub(super) fn unmark(place: &Place) -> Result<(), SettleError> {
     remove().doing(|| "removing an earlier marker beside the file".to_owned())
 }
 
+/// Name of the sidecar; none, and a word about it, when it would be too long.
+pub(super) fn why_name(place: &Place, not_written: &mut Vec<String>) -> Option<OsString> {
+    beside(place, paths::WHY_SUFFIX, not_written)
+}
+
 /// Name of a file beside the media; none, and a word about it, when it would be too long.
 fn beside(place: &Place, suffix: &str, not_written: &mut Vec<String>) -> Option<OsString> {
     let mut name = place.name.clone();
@@ -275,7 +280,7 @@ fn beside(place: &Place, suffix: &str, not_written: &mut Vec<String>) -> Option<
 }
 
 /// Reads a small file beside the media; none when it is no regular file or too large to be ours.
-fn read_small(place: &Place, name: &OsStr, most: usize) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read_small(place: &Place, name: &OsStr, most: usize) -> io::Result<Option<Vec<u8>>> {
     match read_capped(&place.folder, name, most) {
         Err(e)
             if matches!(

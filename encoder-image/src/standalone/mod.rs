@@ -12,5 +12,6 @@ mod library;
 mod purge;
 pub(crate) mod run;
 mod screen;
+mod sidecars;
 mod stop;
 pub(crate) mod undo;

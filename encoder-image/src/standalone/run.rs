@@ -30,6 +30,7 @@ use super::job::{Common, FileKey, Job, Left, Phase};
 use super::library::Library;
 use super::purge::Purge;
 use super::screen::Screen;
+use super::sidecars::Sidecars;
 use super::stop::Stop;
 use crate::facts;
 use crate::{beneath::Root, versions};
@@ -112,6 +113,7 @@ fn session(args: &RunArgs) -> Result<(), String> {
         known,
         screen,
         purge: Purge::default(),
+        sidecars: Sidecars::default(),
         once: args.once,
         min_free,
         told: None,
@@ -297,6 +299,7 @@ struct Session {
     known: BTreeSet<FileKey>,
     screen: Screen,
     purge: Purge,
+    sidecars: Sidecars,
     once: bool,
     min_free: u32,
     told: Option<String>,
@@ -324,6 +327,9 @@ impl Session {
                     self.start(&summary)?;
                     if let Some(catalog) = &self.catalog.child {
                         self.purge.tick(&self.common, catalog, summary.due_in_trash);
+                        if !stopping {
+                            self.sidecars.tick(&self.common, catalog, &summary);
+                        }
                     }
                     if settled.0 == u64::MAX {
                         settled.0 = summary.scans;
@@ -413,6 +419,7 @@ impl Session {
         self.queue.iter().all(|job| job.phase == Phase::Settling && !job.may_start())
             && self.workers.running == 0
             && self.purge.is_idle(summary.due_in_trash)
+            && self.sidecars.is_idle(summary.sidecars_due)
             && summary.files.complete
             && summary.scans > settled.0
             && (!unstable || settled.1.elapsed() > patience)

@@ -37,14 +37,16 @@ pub enum Scene {
     Purge,
     /// Mark: the user wants the file to stay.
     Mark,
+    /// Sidecars: one is to be written, one to be removed.
+    Sidecars,
 }
 
 use Scene::{
-    Beside, Container, KeepBeside, Mark, Purge, Reject, Replace, Report, Undo, UndoBeside, UndoContainer, UndoDeleted,
-    UndoRenamed, UndoUndo,
+    Beside, Container, KeepBeside, Mark, Purge, Reject, Replace, Report, Sidecars, Undo, UndoBeside, UndoContainer,
+    UndoDeleted, UndoRenamed, UndoUndo,
 };
 
-pub const ALL: [Scene; 14] = [
+pub const ALL: [Scene; 15] = [
     Replace,
     Reject,
     Beside,
@@ -59,12 +61,14 @@ pub const ALL: [Scene; 14] = [
     UndoBeside,
     Purge,
     Mark,
+    Sidecars,
 ];
 
 const FILM: &str = "Heat (1995)/film.mkv";
 const AVI: &str = "Heat (1995)/film.avi";
 const MOVED: &str = "Elsewhere/Heat.mkv";
 const BESIDE: &str = "Heat (1995)/film.av1.mkv";
+const GONE: &str = "Heat (1995)/gone.mkv";
 const KEPT: &str = "Heat (1995)/film.mkv.orig";
 
 impl Scene {
@@ -74,6 +78,7 @@ impl Scene {
             Undo | UndoUndo | UndoContainer | UndoRenamed | UndoDeleted | UndoBeside => "restore",
             Purge => "purge",
             Mark => "mark",
+            Sidecars => "sidecars",
         }
     }
 
@@ -170,6 +175,12 @@ impl Scene {
             task["action"] = json!("Skip");
             return task;
         }
+        if self == Sidecars {
+            let text = "av1-operator: why this file was left as it is\n\nFile:    gone.mkv\nResult:  passed over by the scan (TooSmall)\n";
+            fs::write(library.join(format!("{GONE}.why.txt")), text).unwrap();
+            let says = json!({"reason": "TooSmall", "message": "300000 bytes"});
+            return json!({"library": id, "volumeId": volume, "sidecars": [{"path": FILM, "says": says}, {"path": GONE}]});
+        }
         let done = |role: &str, task: &Value| {
             let run = bench.run(role, task, "pod-0", &[], None);
             assert_eq!(run.code, Some(0), "{self:?} {role}: {run:?}");
@@ -207,6 +218,7 @@ impl Scene {
         let wanted: Vec<(String, &Option<String>)> = match self {
             Replace => vec![(FILM.into(), &output), (trash("film.mkv"), &original)],
             Reject | Report | Mark => vec![(FILM.into(), &original)],
+            Sidecars => vec![(FILM.into(), &original), (format!("{GONE}.why.txt"), &None)],
             Beside => vec![(FILM.into(), &original), (BESIDE.into(), &output)],
             KeepBeside => vec![(FILM.into(), &output), (KEPT.into(), &original)],
             Container => vec![(AVI.into(), &None), (FILM.into(), &output), (trash("film.avi"), &original)],
@@ -224,10 +236,12 @@ impl Scene {
         if matches!(self, Reject | Mark) {
             assert!(end.contains_key("Heat (1995)/film.mkv.av1skip"), "{self:?} {end:?}");
         }
+        assert!(self != Sidecars || end[&format!("{FILM}.why.txt")].contains("300000 bytes"), "{end:?}");
         let receipts = end.keys().filter(|path| path.starts_with(".av1/state/receipts/")).count();
-        assert_eq!(receipts, usize::from(self != Mark), "{self:?} {end:?}");
-        // A mark leaves the work folder alone.
-        let work = if self == Mark { "/.av1-" } else { "/work/" };
+        let unsettled = matches!(self, Mark | Sidecars);
+        assert_eq!(receipts, usize::from(!unsettled), "{self:?} {end:?}");
+        // These leave the work folder alone.
+        let work = if unsettled { "/.av1-" } else { "/work/" };
         let left = |path: &&String| [work, "/claims/", "/journal/", ".part", "/.av1-"].iter().any(|p| path.contains(p));
         assert_eq!(end.keys().find(left), None, "{self:?}");
     }

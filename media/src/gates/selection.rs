@@ -41,19 +41,24 @@ impl Selection {
         Ok(Self { extensions: rules.extensions.clone(), include, exclude })
     }
 
-    /// Whether the folder at `path` below the library's root is entered.
+    /// Whether the folder `name` in `folder`, a path below the library's root, is entered.
     #[must_use]
-    pub fn enters(&self, path: &Path) -> bool {
-        !is_never_entered(path.file_name().unwrap_or_default()) && !self.exclude.is_match(path)
+    pub fn enters(&self, folder: &Path, name: &OsStr) -> bool {
+        !is_never_entered(name) && (self.exclude.is_empty() || !self.exclude.is_match(folder.join(name)))
     }
 
-    /// Whether the file at `path` below the library's root is looked at.
+    /// Whether the file `name` in `folder`, a path below the library's root, is looked at.
     #[must_use]
-    pub fn takes(&self, path: &Path) -> bool {
-        let extension = path.extension().and_then(OsStr::to_str).map(str::to_lowercase);
-        extension.is_some_and(|extension| self.extensions.contains(&extension))
-            && self.include.as_ref().is_none_or(|include| include.is_match(path))
-            && !self.exclude.is_match(path)
+    pub fn takes(&self, folder: &Path, name: &OsStr) -> bool {
+        let extension = Path::new(name).extension().and_then(OsStr::to_str);
+        if !extension.is_some_and(|found| self.extensions.iter().any(|known| known.eq_ignore_ascii_case(found))) {
+            return false;
+        }
+        if self.include.is_none() && self.exclude.is_empty() {
+            return true;
+        }
+        let path = folder.join(name);
+        self.include.as_ref().is_none_or(|include| include.is_match(&path)) && !self.exclude.is_match(&path)
     }
 }
 
@@ -85,33 +90,42 @@ mod tests {
         Selection::new(&rules)
     }
 
+    fn takes(selection: &Selection, path: impl AsRef<Path>) -> bool {
+        let path = path.as_ref();
+        selection.takes(path.parent().unwrap(), path.file_name().unwrap())
+    }
+
+    fn enters(selection: &Selection, path: &str) -> bool {
+        selection.enters(Path::new(path).parent().unwrap(), Path::new(path).file_name().unwrap())
+    }
+
     #[test]
     fn files_are_taken_by_extension_in_any_case() {
         let all = selection(&[], &[]).unwrap();
         for path in ["a.mkv", "Films/B.MKV", "x/y.m2ts"] {
-            assert!(all.takes(Path::new(path)), "{path}");
+            assert!(takes(&all, path), "{path}");
         }
         for path in ["a.txt", "mkv", ".mkv", "a.mkv.av1skip", "a.mkv.part"] {
-            assert!(!all.takes(Path::new(path)), "{path}");
+            assert!(!takes(&all, path), "{path}");
         }
-        assert!(all.takes(Path::new(OsStr::from_bytes(b"\xff\xfe.mkv"))));
+        assert!(takes(&all, OsStr::from_bytes(b"\xff\xfe.mkv")));
     }
 
     #[test]
     fn dot_folders_and_those_of_storage_devices_are_not_entered() {
         let all = selection(&[], &[]).unwrap();
         for path in [".av1", "a/.snapshot", "@eaDir", "a/#recycle", "#snapshot", "lost+found", ".zfs"] {
-            assert!(!all.enters(Path::new(path)), "{path}");
+            assert!(!enters(&all, path), "{path}");
         }
-        assert!(all.enters(Path::new("a/b (1995)")));
+        assert!(enters(&all, "a/b (1995)"));
     }
 
     #[test]
     fn globs_include_and_exclude_files_and_folders() {
         let some = selection(&["Films/**"], &["**/Extras", "*.avi"]).unwrap();
-        assert!(some.takes(Path::new("Films/a/b.mkv")) && !some.takes(Path::new("Shows/b.mkv")));
-        assert!(!some.enters(Path::new("Films/a/Extras")) && some.enters(Path::new("Films/a")));
-        assert!(some.takes(Path::new("Films/b.avi")), "a single star stays within one folder");
+        assert!(takes(&some, "Films/a/b.mkv") && !takes(&some, "Shows/b.mkv"));
+        assert!(!enters(&some, "Films/a/Extras") && enters(&some, "Films/a"));
+        assert!(takes(&some, "Films/b.avi"), "a single star stays within one folder");
     }
 
     #[test]

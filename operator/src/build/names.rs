@@ -17,6 +17,11 @@ pub(crate) fn purge_name(library_uid: &str, run: i64) -> String {
     format!("{library_uid}-purge-{run}")
 }
 
+/// Name of the sidecars Job of a run.
+pub(crate) fn sidecars_name(library_uid: &str, run: i64) -> String {
+    format!("{library_uid}-sidecars-{run}")
+}
+
 /// Name of a survey Job; another node, boot or attempt makes another name.
 pub(crate) fn survey_name(library_uid: &str, node: &str, boot_id: &str, attempt: i64) -> String {
     let mut hash = Sha256::new();

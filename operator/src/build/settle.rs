@@ -1,4 +1,4 @@
-//! The Jobs that have the library read-write: settle, mark, restore, purge. Their pods never parse media. Pure.
+//! The Jobs that have the library read-write: settle, mark, restore, purge, sidecars. Their pods never parse media. Pure.
 
 use std::collections::BTreeMap;
 

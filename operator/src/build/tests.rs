@@ -5,7 +5,7 @@ use av1_crds::library::{MediaLibrary, ScanRules, Scratch, SwapMethod};
 use av1_crds::settings::{Settings, SettingsSections};
 use av1_crds::wire::{
     CatalogTask, EncodeTask, EncodeVerdict, FileIdentity, JobId, LibraryId, OutputFile, PrepareStep, PrepareTask,
-    PurgeTask, RestoreTask, SettleTask, SurveyTask, Wanted,
+    PurgeTask, RestoreTask, ScanVerdict, SettleTask, Sidecar, SidecarsTask, SurveyTask, Wanted,
 };
 use kube::ResourceExt;
 use serde_json::json;
@@ -122,6 +122,13 @@ fn purge() -> k8s_openapi::api::batch::v1::Job {
     purge_job(&library(), &task, USER, 1, &options()).unwrap()
 }
 
+fn sidecars() -> k8s_openapi::api::batch::v1::Job {
+    let says = ScanVerdict { reason: "TooSmall".into(), message: "$$".into() };
+    let sidecars = vec![Sidecar { path: "a/$(HOSTNAME).mkv".into(), says: Some(says) }];
+    sidecars_job(&library(), &SidecarsTask { library: id(), volume_id: "v1".into(), sidecars }, USER, 1, &options())
+        .unwrap()
+}
+
 fn prepare(step: PrepareStep) -> k8s_openapi::api::batch::v1::Job {
     let task = PrepareTask { library: id(), sub_path: "films/".into(), step, expected_volume_id: None, living: None };
     prepare_job(&library(), &task, USER, 1, &options()).unwrap()
@@ -174,6 +181,7 @@ fn no_pod_has_a_token_a_capability_a_writable_root_or_a_dollar_in_its_task() {
         settle().spec.unwrap().template,
         restore().spec.unwrap().template,
         purge().spec.unwrap().template,
+        sidecars().spec.unwrap().template,
         prepare(PrepareStep::Look).spec.unwrap().template,
         catalog().spec.unwrap().template,
         survey().spec.unwrap().template,
@@ -215,6 +223,7 @@ fn the_pods_that_may_write_the_library_and_the_catalog_ask_for_no_cpu_and_no_oth
     assert_eq!(writes(settle().spec.unwrap().template), (true, false));
     assert_eq!(writes(restore().spec.unwrap().template), (true, false));
     assert_eq!(writes(purge().spec.unwrap().template), (true, false));
+    assert_eq!(writes(sidecars().spec.unwrap().template), (true, false));
     assert_eq!(writes(prepare(PrepareStep::Make).spec.unwrap().template), (true, false));
 }
 

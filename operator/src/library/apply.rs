@@ -32,7 +32,7 @@ pub(crate) async fn apply(
 ) -> Result<Applied, ApiError> {
     let desired = std::mem::take(&mut decision.desired);
     let batch: Api<Job> = Api::namespaced(context.client.clone(), namespace);
-    for job in desired.prepare.iter().chain(&desired.purge).chain(&desired.survey) {
+    for job in desired.prepare.iter().chain(&desired.purge).chain(&desired.sidecars).chain(&desired.survey) {
         create(&batch, job).await?;
     }
     for name in desired.surplus.iter().chain(&desired.old_surveys) {

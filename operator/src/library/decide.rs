@@ -6,6 +6,7 @@ mod history;
 mod placement;
 mod purge;
 mod queue;
+mod sidecars;
 mod storage;
 mod volume;
 
@@ -49,8 +50,9 @@ pub(crate) struct Decision {
 pub(crate) struct Desired {
     pub(crate) prepare: Option<Job>,
     pub(crate) purge: Option<Job>,
+    pub(crate) sidecars: Option<Job>,
     pub(crate) survey: Option<Job>,
-    /// Prepare and purge Jobs whose outcome is on record.
+    /// Prepare, purge and sidecars Jobs whose outcome is on record.
     pub(crate) surplus: Vec<String>,
     /// Survey Jobs whose outcome is on record.
     pub(crate) old_surveys: Vec<String>,
@@ -143,6 +145,7 @@ impl Draft<'_> {
             return Some(trouble);
         }
         self.purge();
+        self.sidecars();
         self.expire(valid.jobs_ttl);
         let trouble = self.low_space().or_else(|| self.failing());
         self.new_jobs();

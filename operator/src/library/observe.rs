@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use av1_crds::conditions::{CATALOG_READY, STORAGE_READY};
 use av1_crds::library::SurveyedNode;
-use av1_crds::wire::{Candidate, CatalogSummary, Leftovers, PodFailure, PodResult};
+use av1_crds::wire::{Candidate, CatalogSummary, Leftovers, MAX_SIDECARS, PodFailure, PodResult, SidecarPage};
 use av1_crds::{EncodeJob, MediaLibrary, Phase, labels};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -37,6 +37,9 @@ pub(crate) struct Observed {
     /// The purge Jobs that exist and are not being deleted.
     pub(crate) purge_jobs: Vec<BatchFacts>,
     pub(crate) purge_pods: Vec<PodFacts>,
+    /// The sidecars Jobs that exist and are not being deleted.
+    pub(crate) sidecar_jobs: Vec<BatchFacts>,
+    pub(crate) sidecar_pods: Vec<PodFacts>,
     /// The survey Jobs that exist and are not being deleted; looked for only while a node is not surveyed.
     pub(crate) survey_jobs: Vec<BatchFacts>,
     pub(crate) survey_pods: Vec<PodFacts>,
@@ -46,6 +49,8 @@ pub(crate) struct Observed {
     pub(crate) surveyed: Vec<SurveyedNode>,
     /// What waits to be removed from the volume; asked for only when a purge may begin.
     pub(crate) leftovers: Option<Leftovers>,
+    /// Sidecars that are to be written or removed; asked for only when a run may begin.
+    pub(crate) sidecars: Option<SidecarPage>,
     pub(crate) deployment: Option<Deployment>,
     pub(crate) service: Option<Service>,
     pub(crate) catalog_pod: Option<CatalogPod>,
@@ -110,16 +115,11 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
     let catalog = catalog_name(name);
     let prepare_jobs = timed("list prepare Jobs", batch.list(&prepare)).await?;
     let prepare_pods = timed("list prepare pods", pods.list(&prepare)).await?;
-    let purge = of_role(name, role::PURGE);
-    let purging = library.status.as_ref().is_some_and(|s| s.purge.as_ref().is_some_and(|p| p.run > 0));
-    let (purge_jobs, purge_pods) = if purging {
-        (
-            timed("list purge Jobs", batch.list(&purge)).await?.items,
-            timed("list purge pods", pods.list(&purge)).await?.items,
-        )
-    } else {
-        (Vec::new(), Vec::new())
-    };
+    let status = library.status.as_ref();
+    let purging = status.is_some_and(|s| s.purge.as_ref().is_some_and(|p| p.run > 0));
+    let (purge_jobs, purge_pods) = runs_of(role::PURGE, name, purging, (&batch, &pods)).await?;
+    let explaining = status.is_some_and(|s| s.sidecars.as_ref().is_some_and(|s| s.run > 0));
+    let (sidecar_jobs, sidecar_pods) = runs_of(role::SIDECARS, name, explaining, (&batch, &pods)).await?;
     let (jobs, unreadable_jobs) = context.seen.of_library(namespace, name).await;
     let catalog_pods = timed("list catalog pods", pods.list(&of_role(name, role::CATALOG))).await?;
     let mut observed = Observed {
@@ -127,13 +127,16 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         living: living(&library, context).await?,
         prepare_jobs: undeleted_jobs(&prepare_jobs.items),
         prepare_pods: undeleted_pods(&prepare_pods.items),
-        purge_jobs: undeleted_jobs(&purge_jobs),
-        purge_pods: undeleted_pods(&purge_pods),
+        purge_jobs,
+        purge_pods,
+        sidecar_jobs,
+        sidecar_pods,
         survey_jobs: Vec::new(),
         survey_pods: Vec::new(),
         nodes: context.nodes.list(&context.client).await?,
         surveyed: context.nodes.shared(library.status.as_ref().and_then(|s| s.placement.as_ref())),
         leftovers: None,
+        sidecars: None,
         deployment: timed(format!("get Deployment {catalog}"), deployments.get_opt(&catalog)).await?,
         service: timed(format!("get Service {catalog}"), services.get_opt(&catalog)).await?,
         catalog_pod: catalog_pods.iter().find(|p| p.metadata.deletion_timestamp.is_none()).map(CatalogPod::of),
@@ -153,8 +156,25 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         observed.summary = summary(&observed.library, &address, context).await;
         observed.candidates = candidates(&observed, &address, context).await;
         observed.leftovers = leftovers(&observed, &address, context).await;
+        observed.sidecars = sidecars(&observed, &address, context).await;
     }
     Ok(Some(observed))
+}
+
+/// Jobs and pods of a role of the library, unless it never ran.
+async fn runs_of(
+    role: &str,
+    library: &str,
+    ever: bool,
+    (batch, pods): (&Api<Job>, &Api<Pod>),
+) -> Result<(Vec<BatchFacts>, Vec<PodFacts>), ApiError> {
+    if !ever {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let of_role = of_role(library, role);
+    let jobs = timed(format!("list {role} Jobs"), batch.list(&of_role)).await?;
+    let pods = timed(format!("list {role} pods"), pods.list(&of_role)).await?;
+    Ok((undeleted_jobs(&jobs.items), undeleted_pods(&pods.items)))
 }
 
 /// UIDs of all libraries, while the volume of `library` is not prepared.
@@ -327,5 +347,19 @@ async fn leftovers(observed: &Observed, address: &str, context: &Context) -> Opt
         return None;
     }
     let answer = context.catalogs.leftovers(address, PAGE).await;
+    answer.inspect_err(|error| tracing::warn!(library = observed.library.name_any(), "{error}")).ok()
+}
+
+/// The next sidecars of the round, when the summary says that there are some and no Job is at it.
+async fn sidecars(observed: &Observed, address: &str, context: &Context) -> Option<SidecarPage> {
+    let SummaryView::Got(summary) = &observed.summary else { return None };
+    let known = observed.library.status.as_ref().and_then(|s| s.sidecars.clone()).unwrap_or_default();
+    let waits =
+        known.not_before.as_deref().and_then(|at| at.parse::<Timestamp>().ok()).is_some_and(|at| at > observed.now);
+    let is_round_over = summary.sidecars_due == 0 && known.after.is_none();
+    if is_round_over || observed.library.spec.suspend || waits || !observed.sidecar_jobs.is_empty() {
+        return None;
+    }
+    let answer = context.catalogs.sidecars(address, known.after.as_deref().unwrap_or_default(), MAX_SIDECARS).await;
     answer.inspect_err(|error| tracing::warn!(library = observed.library.name_any(), "{error}")).ok()
 }

@@ -70,7 +70,7 @@ def urls_that_cannot_be_posted_to_and_unknown_ways_are_refused():
     for url in ("ftp://hook/av1", "hook:8080", "http://", "https://user:secret@hook/av1", "http://hook/a b"):
         says(library(replacement={"notify": {"url": url}}), "replacement.notify.url is a URL with http or https")
     says(library(replacement={"notify": {}}), "url")
-    says(library(replacement={"whySidecars": "All"}), "whySidecars", '"Jobs", "Off"')
+    says(library(replacement={"whySidecars": "Some"}), "whySidecars", '"All", "Jobs", "Off"')
     says(library(verify={"decode": "None"}), "verify.decode", '"Full", "Sampled"')
     says(library(pods={"scratch": "Memory"}), "pods.scratch", '"Library", "EmptyDir"')
 

@@ -152,9 +152,44 @@ def originals_leave_the_trash_after_their_time_unless_their_replacement_changed(
         short.remove()
 
 
+def every_file_that_is_passed_over_for_good_says_why_beside_it_until_that_holds_no_more(library):
+    told = Context("told", {"scan": {"minSize": "1Ti", "intervalSeconds": 2}, "replacement": {"whySidecars": "All"}})
+    told.fill()
+    before = kube.hashes(told.folder)
+    (told.folder / f"{TIGHT}.why.txt").write_text("my notes")
+    told.apply()
+    sidecars = lambda: {str(path.relative_to(told.folder)) for path in told.folder.rglob("*.why.txt") if ".av1" not in path.parts}
+    try:
+        kube.wait_for("every verdict to be final", lambda: told.is_finished(), timeout=120)
+        verdicts = told.files()
+        final = {f"{path}.why.txt" for path in verdicts}
+        kube.wait_for("every file's sidecar", lambda: sidecars() == final, timeout=120)
+        text = (told.folder / f"{NASTY}.why.txt").read_text()
+        assert verdicts[NASTY]["reason"] == "TooSmall" and f"({verdicts[NASTY]['reason']})" in text and verdicts[NASTY]["message"] in text, text
+        assert (told.folder / f"{TIGHT}.why.txt").read_text() == "my notes", "the user's own was touched"
+        assert not told.jobs(), "a job was made"
+        kube.wait_for("the round to end", lambda: told.summary()["sidecarsDue"] == 0 and not told.status()["sidecars"]["active"], timeout=60)
+        runs = told.status()["sidecars"]["run"]
+        times = {path: (told.folder / path).stat().st_mtime_ns for path in final}
+        told.scans_go_by()
+        assert told.status()["sidecars"]["run"] == runs, "there is nothing to do"
+        assert times == {path: (told.folder / path).stat().st_mtime_ns for path in final}, "written though nothing changed"
+        (told.folder / BIKES).rename(told.folder / "Shorts/Moved.mp4")
+        moved = final - {f"{BIKES}.why.txt"} | {"Shorts/Moved.mp4.why.txt"}
+        kube.wait_for("the sidecar to follow its file", lambda: sidecars() == moved, timeout=120)
+        told.patch({"replacement": {"whySidecars": "Jobs"}})
+        kube.wait_for("the sidecars of scans to go", lambda: sidecars() == {f"{TIGHT}.why.txt"}, timeout=180)
+        (told.folder / "Shorts/Moved.mp4").rename(told.folder / BIKES)
+        (told.folder / f"{TIGHT}.why.txt").unlink()
+        assert kube.hashes(told.folder) == before, "a file was changed"
+    finally:
+        told.remove()
+
+
 TESTS = [a_running_encode_is_cancelled_and_no_scan_takes_the_file_up_again,
          undo_brings_the_very_same_bytes_back_and_no_scan_encodes_them_again,
          undo_of_undo_brings_the_av1_file_back_without_an_encode, undo_works_from_the_volume_alone_when_the_job_is_gone,
          skip_leaves_a_marker_and_asking_again_encodes_the_file, a_forced_gate_is_passed_over_and_a_rejected_job_is_tried_again,
          protecting_gates_cannot_be_forced,
-         ended_jobs_go_after_their_time_and_no_scan_makes_them_again, originals_leave_the_trash_after_their_time_unless_their_replacement_changed]
+         ended_jobs_go_after_their_time_and_no_scan_makes_them_again, originals_leave_the_trash_after_their_time_unless_their_replacement_changed,
+         every_file_that_is_passed_over_for_good_says_why_beside_it_until_that_holds_no_more]

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use av1_crds::library::ScanRules;
 use av1_crds::settings::{Settings, SettingsSections};
-use av1_crds::wire::{CatalogTask, EncodeVerdict, JobId, LibraryId, VolumeFile};
+use av1_crds::wire::{CatalogTask, EncodeVerdict, JobId, LibraryId, ScanVerdict, Sidecar, VolumeFile};
 use av1_media::receipt::{Receipt, Receipts, VERSION, file_name, settings_digest};
 
 use super::*;
@@ -210,4 +210,74 @@ fn a_file_that_was_not_stable_is_looked_at_again_before_the_next_scan() {
         library.shared.stopping.notify_all();
     });
     assert_eq!(library.reason("a.mkv").as_deref(), Some(reasons::HARD_LINKED));
+}
+
+#[test]
+fn a_file_that_is_passed_over_for_good_is_to_have_a_sidecar_that_says_so_until_it_is_not() {
+    let mut library = Library::new();
+    library.shared.task.settings.why_sidecars = av1_crds::settings::WhySidecars::All;
+    library.write("a.mkv", "tiny");
+    library.write("b.mkv", "more than ten bytes, and from tomorrow");
+    let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+    fs::File::open(library.shared.library.join("b.mkv")).unwrap().set_modified(tomorrow).unwrap();
+    let when = library.shared.task.settings.why_sidecars;
+    let due = || library.shared.catalog().sidecars(when, "", 10).items;
+    let count = || library.shared.catalog().summary(ID).sidecars_due;
+    let mut scanner = Scanner::new(&library.shared);
+    scanner.scan().unwrap();
+    let listed = due();
+    assert_eq!(
+        (listed.len(), listed[0].path.as_str(), count()),
+        (1, "a.mkv", 1),
+        "a verdict that is not final gets none"
+    );
+    let says = listed[0].says.clone().unwrap();
+    assert_eq!(says.reason, reasons::TOO_SMALL);
+    let write = |path: &str, text: String| fs::write(library.shared.library.join(path), text).unwrap();
+    let text = |says| av1_media::marker::scan_why_text("a.mkv", says, "2026-01-02T03:04:05Z");
+    write("a.mkv.why.txt", text(&says));
+    scanner.scan().unwrap();
+    assert_eq!((due(), scanner.judged), (vec![], 1), "the file itself is not judged again");
+    // What it says is not what it was written for.
+    let other = ScanVerdict { message: "other".into(), ..says.clone() };
+    write("a.mkv.why.txt", text(&other));
+    scanner.scan().unwrap();
+    assert_eq!(due(), [Sidecar { path: "a.mkv".into(), says: Some(says.clone()) }]);
+    // Another process knows what is right without reading it, and that what is not is not.
+    write("a.mkv.why.txt", text(&says));
+    scanner.scan().unwrap();
+    scanner.save();
+    *library.shared.catalog_mut() = super::super::Catalog::default();
+    Scanner::new(&library.shared).scan().unwrap();
+    let known = library.shared.catalog().entries[&Key::new(Path::new("a.mkv"))].sidecar;
+    assert!(known.is_some() && due().is_empty());
+    // One that somebody else wrote, or a job, stays.
+    write("a.mkv.why.txt", "my notes".into());
+    scanner.scan().unwrap();
+    assert_eq!(due(), []);
+    assert_eq!(library.shared.catalog().sidecars(when, "a.mkv", 10).items, []);
+    // The verdict holds no more.
+    write("a.mkv.why.txt", text(&says));
+    library.write("a.mkv", "now it has more than ten bytes");
+    fs::File::open(library.shared.library.join("a.mkv")).unwrap().set_modified(tomorrow).unwrap();
+    scanner.scan().unwrap();
+    assert_ne!(library.reason("a.mkv").as_deref(), Some(reasons::TOO_SMALL));
+    assert_eq!(due(), [Sidecar { path: "a.mkv".into(), says: None }]);
+    // The file is gone, and what is left of another job is not ours to remove.
+    fs::remove_file(library.shared.library.join("a.mkv")).unwrap();
+    write("c.mkv.why.txt", "my notes".into());
+    scanner.scan().unwrap();
+    assert_eq!((due(), count()), (vec![Sidecar { path: "a.mkv".into(), says: None }], 1));
+}
+
+#[test]
+fn sidecars_of_scans_go_when_they_are_not_asked_for_any_more() {
+    let library = Library::new();
+    library.write("a.mkv", "tiny");
+    let says = ScanVerdict { reason: reasons::TOO_SMALL.into(), message: "m".into() };
+    let text = av1_media::marker::scan_why_text("a.mkv", &says, "2026-01-02T03:04:05Z");
+    fs::write(library.shared.library.join("a.mkv.why.txt"), text).unwrap();
+    Scanner::new(&library.shared).scan().unwrap();
+    let due = library.shared.catalog().sidecars(library.shared.task.settings.why_sidecars, "", 10).items;
+    assert_eq!(due, [Sidecar { path: "a.mkv".into(), says: None }]);
 }

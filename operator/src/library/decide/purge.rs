@@ -180,7 +180,7 @@ fn due(leftovers: &Leftovers, known: &PurgeStatus, now: Timestamp) -> Vec<String
 }
 
 /// Whether the last scan began after `at`.
-fn seen_since(summary: &SummaryView, at: Option<&str>) -> bool {
+pub(super) fn seen_since(summary: &SummaryView, at: Option<&str>) -> bool {
     let SummaryView::Got(summary) = summary else { return false };
     let Some(at) = at.and_then(|at| at.parse::<Timestamp>().ok()) else { return true };
     began(summary).is_some_and(|began| began >= at.as_second())
@@ -198,10 +198,10 @@ fn nobodys(leftovers: &Leftovers, jobs: &[Arc<EncodeJob>], unreadable: bool) -> 
 }
 
 /// Whether `at` is `seconds` ago; a time that cannot be read is.
-fn is_over(at: &str, seconds: i64, now: Timestamp) -> bool {
+pub(super) fn is_over(at: &str, seconds: i64, now: Timestamp) -> bool {
     at.parse::<Timestamp>().map_or(true, |at| now.as_second() - at.as_second() >= seconds)
 }
 
-fn in_seconds(now: Timestamp, seconds: i64) -> String {
+pub(super) fn in_seconds(now: Timestamp, seconds: i64) -> String {
     now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(now).to_string()
 }

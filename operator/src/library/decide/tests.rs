@@ -13,6 +13,7 @@ use serde_json::json;
 
 pub(in crate::library) mod pausing;
 mod purge;
+mod sidecars;
 
 fn options() -> Options {
     let pods =
@@ -42,6 +43,9 @@ fn observed(spec: serde_json::Value) -> Observed {
         nodes: Arc::default(),
         surveyed: Vec::new(),
         leftovers: None,
+        sidecar_jobs: Vec::new(),
+        sidecar_pods: Vec::new(),
+        sidecars: None,
         deployment: None,
         service: None,
         catalog_pod: None,
