@@ -119,6 +119,14 @@ impl World {
     fn write_status(&mut self, read: &EncodeJob, status: &EncodeJobStatus) -> bool {
         let before = read.status.as_ref().map_or(Phase::Queued, |status| status.phase);
         assert!(before == status.phase || before.may_become(status.phase), "{before:?} -> {:?}", status.phase);
+        let was = read.status.clone().unwrap_or_default();
+        let starts = before == Phase::Queued
+            && !status.phase.is_terminal()
+            && ![Phase::Queued, Phase::Paused].contains(&status.phase);
+        assert!(
+            status.run >= was.run + i64::from(starts) && status.write_run >= was.write_run,
+            "{was:?} -> {status:?}"
+        );
         let stored = serde_json::from_value(json!(status)).unwrap();
         self.write(read, |job| job.status = Some(stored))
     }
