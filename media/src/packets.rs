@@ -43,12 +43,12 @@ pub fn sound_call(path: &Path, probe: &Probe, streams: &[(u32, Reading)], at_err
     if streams.is_empty() { command } else { hashes(command, &streams) }
 }
 
-/// The call that decodes the video of `path` (absolute) from the key frame before `sample` to its end. `start` is the second at
-/// which the file starts, from which FFmpeg counts.
+/// The call that decodes the video of `path` (absolute) from the key frame before `sample` to its end, with a line for each frame
+/// of the sample. `start` is the second at which the file starts, from which FFmpeg counts.
 #[must_use]
 pub fn sample_call(path: &Path, index: u32, start: f64, sample: Sample) -> Command {
     let seconds = |from: f64, to: f64| format!("{:.6}", (to - from).max(0.0));
-    let mut command = call(AtError::Stop).arg("-noaccurate_seek");
+    let mut command = call(AtError::Stop);
     if let Some(from) = sample.from {
         command = command.arg("-ss").arg(seconds(start, from));
     }
@@ -402,9 +402,9 @@ mod tests {
             call.split(" -map").next().unwrap().split("file,pipe ").nth(1).unwrap().to_owned()
         };
         let input = "-i file:/work/out.mkv";
-        assert_eq!(words(None, Some(4.5)), format!("-noaccurate_seek -t 4.000000 {input}"));
-        assert_eq!(words(Some(60.5), Some(64.5)), format!("-noaccurate_seek -ss 60.000000 -t 4.000000 {input}"));
-        assert_eq!(words(Some(90.5), None), format!("-noaccurate_seek -ss 90.000000 {input}"));
+        assert_eq!(words(None, Some(4.5)), format!("-t 4.000000 {input}"));
+        assert_eq!(words(Some(60.5), Some(64.5)), format!("-ss 60.000000 -t 4.000000 {input}"));
+        assert_eq!(words(Some(90.5), None), format!("-ss 90.000000 {input}"));
         let probe = Probe::parse(
             br#"{"format": {"format_name": "any"}, "streams": [{"index": 0, "codec_type": "video"}, {"index": 1, "codec_type": "audio"}]}"#,
         )
