@@ -240,6 +240,9 @@ pub struct EncodeJobStatus {
     /// The latest run that has a work folder; the next run takes it over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub work_run: Option<i64>,
+    /// A run whose pod is still there, on a node that is not heard of: the next run links the whole chunks of its folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_run: Option<i64>,
     /// Runs that failed; lost pods do not count.
     pub failures: i64,
     /// Runs that were lost with their pod.

@@ -42,6 +42,10 @@ pub struct EncodeTask {
     /// The latest earlier run of this job whose pod has ended; the init container takes its work folder over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub take_over_run: Option<i64>,
+    /// A run whose pod may still be at work on a node that is not heard of: the init container leaves it its folder, and links
+    /// the chunks there into the new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_run: Option<i64>,
 }
 
 const fn all() -> u32 {

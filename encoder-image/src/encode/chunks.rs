@@ -42,7 +42,8 @@ impl State {
 }
 
 /// Walks every chunk, and makes `done.json` say what is really done. Files of Av1an that can't be used are removed, so that
-/// what they stood for is made afresh.
+/// what they stood for is made afresh: an encoder that wrote over one could write into the file of an earlier run, which has a
+/// name there too ([`crate::workdir`]).
 ///
 /// # Errors
 /// When a file can't be read or written.
@@ -69,17 +70,21 @@ pub(crate) fn repair(files: &Files, frames: u64) -> io::Result<State> {
             let hash = hash(&path)?;
             if known.get(&chunk.name()).is_some_and(|before| *before != hash) {
                 tracing::warn!(chunk = chunk.index, "a chunk is not what it was and is encoded again");
+                remove(&[&path])?;
                 continue;
             }
             hashes.insert(chunk.name(), hash);
             done.done.insert(chunk.name(), DoneChunk { frames: found.frames, size_bytes });
-        } else if found.frames > 0 {
-            tracing::info!(
-                chunk = chunk.index,
-                frames = found.frames,
-                planned = chunk.frames(),
-                "a chunk is not whole and is encoded again"
-            );
+        } else {
+            if found.frames > 0 {
+                tracing::info!(
+                    chunk = chunk.index,
+                    frames = found.frames,
+                    planned = chunk.frames(),
+                    "a chunk is not whole and is encoded again"
+                );
+            }
+            remove(&[&path])?;
         }
     }
     // The chunks are safe against a crash of the node by now.
@@ -216,6 +221,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_chunk_that_is_not_whole_loses_its_name_before_an_encoder_writes_over_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::new(dir.path(), None);
+        fs::create_dir_all(files.av1an.join("encode")).unwrap();
+        fs::write(files.chunks(), r#"[{"index":0,"start_frame":0,"end_frame":5}]"#).unwrap();
+        let others = dir.path().join("of-an-earlier-run.ivf");
+        fs::write(&others, &IVF[..IVF.len() - 1]).unwrap();
+        fs::hard_link(&others, files.chunk("00000.ivf")).unwrap();
+        assert!(repair(&files, 5).unwrap().done.done.is_empty());
+        fs::write(files.chunk("00000.ivf"), IVF).unwrap();
+        assert_eq!(fs::read(&others).unwrap(), IVF[..IVF.len() - 1]);
+        assert!(repair(&files, 5).unwrap().is_complete());
+    }
+
+    #[test]
     fn a_chunk_whose_bytes_changed_is_encoded_again_and_counts_when_it_was() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::new(dir.path(), None);
@@ -233,7 +253,9 @@ mod tests {
         *flipped.last_mut().unwrap() ^= 1;
         fs::write(files.chunk("00001.ivf"), &flipped).unwrap();
         assert_eq!(whole(&files), ["00000"]);
+        assert!(!files.chunk("00001.ivf").exists(), "an encoder would write over it");
         // Encoded again, to whatever bytes.
+        fs::write(files.chunk("00001.ivf"), &flipped).unwrap();
         assert_eq!(whole(&files), ["00000", "00001"]);
         fs::write(files.chunks(), CHUNKS).unwrap();
         assert!(repair(&files, 10).unwrap().chunks.is_empty() && !files.hashes().exists());

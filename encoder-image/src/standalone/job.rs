@@ -226,6 +226,7 @@ impl Job {
             force: common.force.clone(),
             again: common.again,
             take_over_run: None,
+            link_run: None,
         };
         let args = library.args();
         if let Err(failure) = workdir::run(&task, &args) {

@@ -72,6 +72,7 @@ fn encode_at(library: &MediaLibrary, place: &Placing) -> k8s_openapi::api::batch
         force: Vec::new(),
         again: false,
         take_over_run: Some(1),
+        link_run: None,
     };
     encode_job(library, &job(), &task, USER, place, &options()).unwrap()
 }

@@ -29,9 +29,17 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// Leaves a run to its pod, and the work folder too: the pod may still write there.
+    /// Leaves a run to its pod, and the work folder too: the pod may still write there. What it has finished is shared with the next run.
     pub(super) fn abandon(&mut self, why: &str) {
-        self.out.status.work_run = None;
+        let status = &mut self.out.status;
+        // Of a pod that never began nobody can tell which folder it works in.
+        status.left_run = status.work_run.take().filter(|has_folder| *has_folder == status.run);
         self.pod_lost(why);
+    }
+
+    /// The current run's pod has its work folder, and what earlier ones left is in there.
+    pub(super) fn has_folder(&mut self) {
+        let status = &mut self.out.status;
+        (status.work_run, status.left_run) = (Some(status.run), None);
     }
 }

@@ -112,7 +112,7 @@ impl Draft<'_> {
             self.set(conditions::PLACED, true, reason::AS_EXPECTED, format!("on node {node}{tail}"));
         }
         if *started {
-            self.out.status.work_run = Some(self.out.status.run);
+            self.has_folder();
             if self.out.status.start_time.is_none() {
                 self.out.status.start_time = Some(self.observed.now.to_string());
             }
@@ -136,7 +136,7 @@ impl Draft<'_> {
     fn pod_ended(&mut self, pod: &PodFacts, ended: &Ended, stopped: bool) {
         self.record_pod(pod);
         if ended.initialised {
-            self.out.status.work_run = Some(self.out.status.run);
+            self.has_folder();
         }
         match ended.came::<EncodeResult>(stopped) {
             Came::Done(result) => self.verdict(result),
@@ -164,11 +164,8 @@ impl Draft<'_> {
             return self.give_up(reasons::POD_LOST, &format!("{lost} pods were lost, the last one: {why}"));
         }
         let pause = crate::pause::back_off(2, lost, 60);
-        let on = if self.keeps_chunks() && self.out.status.work_run.is_some() {
-            "goes on from what is finished"
-        } else {
-            "starts again"
-        };
+        let has_folder = self.out.status.work_run.or(self.out.status.left_run).is_some();
+        let on = if self.keeps_chunks() && has_folder { "goes on from what is finished" } else { "starts again" };
         self.run_again(pause, &format!("{}: {why}; {on}", reasons::POD_LOST));
         self.out.events.push(EventDraft::warning(reasons::POD_LOST, "RunAgain", why));
     }
@@ -252,6 +249,7 @@ fn encode_batch_job(
         force: job.spec.force.clone(),
         again: status.again,
         take_over_run: status.work_run.filter(|earlier| *earlier < run),
+        link_run: status.left_run.filter(|earlier| *earlier < run),
     };
     encode_job(library, job, &task, user, &place, &options.pods).map_err(|e| invalid(&e))
 }

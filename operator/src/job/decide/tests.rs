@@ -141,6 +141,30 @@ fn reason(decision: &Decision, type_: &str) -> String {
         .unwrap_or_default()
 }
 
+/// What the encode pod that is made is told.
+fn task_of(decision: &Decision) -> av1_crds::wire::EncodeTask {
+    let Some(Action::Create(job)) = decision.actions.first() else { panic!("{:?}", decision.actions) };
+    let args = job.spec.as_ref().unwrap().template.spec.as_ref().unwrap().containers[0].args.clone().unwrap();
+    assert!(!args[3].contains('$'), "{}", args[3]);
+    serde_json::from_str(&args[3]).unwrap()
+}
+
+#[test]
+fn a_job_that_has_ended_is_let_go_only_when_nothing_of_it_is_left() {
+    let mut o = observed(json!({"phase": "Succeeded", "run": 1}));
+    o.pods = vec![pod("settle", 1, runs())];
+    o.batch_jobs = vec![batch("settle", 1)];
+    assert_eq!(names(&decide(&o, &options())), ["delete job-settle-1"]);
+    o.batch_jobs[0].deleting = true;
+    o.pods.clear();
+    assert_eq!(names(&decide(&o, &options())), [] as [String; 0], "the batch Job is still there");
+    o.batch_jobs.clear();
+    o.pods = vec![pod("settle", 1, runs())];
+    assert_eq!(names(&decide(&o, &options())), [] as [String; 0], "its pod is still there");
+    o.pods.clear();
+    assert_eq!(names(&decide(&o, &options())), ["release"]);
+}
+
 #[test]
 fn a_recorded_run_without_a_job_gets_one_and_one_with_a_job_does_not() {
     let mut o = encoding(3);
@@ -151,13 +175,7 @@ fn a_recorded_run_without_a_job_gets_one_and_one_with_a_job_does_not() {
 
 #[test]
 fn the_next_run_takes_over_the_folder_of_the_last_that_had_one() {
-    let task = |status| {
-        let decision = decide(&observed(status), &options());
-        let Some(Action::Create(job)) = decision.actions.first() else { panic!("{:?}", decision.actions) };
-        let args = job.spec.as_ref().unwrap().template.spec.as_ref().unwrap().containers[0].args.clone().unwrap();
-        assert!(!args[3].contains('$'), "{}", args[3]);
-        serde_json::from_str::<av1_crds::wire::EncodeTask>(&args[3]).unwrap()
-    };
+    let task = |status| task_of(&decide(&observed(status), &options()));
     let first = task(json!({"phase": "Encoding", "run": 3, "workRun": 1}));
     assert_eq!((first.take_over_run, first.path.as_str()), (Some(1), "a $(b).mkv"));
     assert_eq!(task(json!({"phase": "Encoding", "run": 1})).take_over_run, None);

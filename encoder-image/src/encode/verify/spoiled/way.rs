@@ -45,6 +45,7 @@ fn encoded(name: &str, make: fn(&Path, &str), change: fn(&mut Settings)) -> (Enc
         workers: 1,
         target_utilization_percent: 100,
         take_over_run: None,
+        link_run: None,
         force: Vec::new(),
         again: false,
     };

@@ -26,7 +26,10 @@ fn an_encode_goes_on_elsewhere_in_a_folder_of_its_own_when_its_node_was_silent_f
     silent(&mut o, 600);
     let decision = decide(&o, &options());
     let status = &decision.status;
-    assert_eq!((status.phase, status.failures, status.lost, status.work_run), (Phase::Queued, 0, 1, None));
+    assert_eq!((status.phase, status.failures, status.lost), (Phase::Queued, 0, 1));
+    assert_eq!((status.work_run, status.left_run), (None, Some(1)));
+    let placed = crate::conditions::find(&status.conditions, conditions::PLACED).unwrap();
+    assert!(placed.message.ends_with("goes on from what is finished"), "{}", placed.message);
     let note = &decision.events.last().unwrap().note;
     assert_eq!(note, "node n has not been heard of for 10m 0s");
     o.job.status = Some(decision.status);
@@ -34,7 +37,10 @@ fn an_encode_goes_on_elsewhere_in_a_folder_of_its_own_when_its_node_was_silent_f
     o.batch_jobs.clear();
     let status = o.job.status.as_mut().unwrap();
     (status.phase, status.run) = (Phase::Encoding, 2);
-    assert_eq!(names(&decide(&o, &options())), ["create job-encode-2"], "the old pod is still there");
+    let made = decide(&o, &options());
+    assert_eq!(names(&made), ["create job-encode-2"], "the old pod is still there");
+    let task = task_of(&made);
+    assert_eq!((task.take_over_run, task.link_run), (None, Some(1)));
     silent(&mut o, 0);
     assert_eq!(names(&decide(&o, &options())), [] as [String; 0], "it is back: it ends first");
 }
