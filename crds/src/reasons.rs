@@ -137,6 +137,8 @@ reasons! {
     INVALID_TASK = "InvalidTask", Final;
     /// An operation on a file failed; the message names it.
     IO_ERROR = "IoError", Temporary;
+    /// Somebody whom `replacement.notify` names could not be told; the file is as the job says. Reason of an Event alone.
+    NOTIFY_FAILED = "NotifyFailed", Temporary;
     /// `failurePolicy.maxAttempts` was reached.
     TOO_MANY_FAILURES = "TooManyFailures", Final;
 }

@@ -23,6 +23,10 @@ pub(crate) struct Args {
     /// Prefix below which hostPath volumes are allowed; may be given several times.
     #[arg(long = "allow-host-path", env = "ALLOW_HOST_PATHS", value_delimiter = ',')]
     pub(crate) allow_host_paths: Vec<String>,
+    /// Host that may be told of files by replacement.notify, `*.example.com` for all below it; may be given several times.
+    /// Default: any host.
+    #[arg(long = "allow-notify-host", env = "ALLOW_NOTIFY_HOSTS", value_delimiter = ',')]
+    pub(crate) allow_notify_hosts: Vec<String>,
     /// Allow pods to run as user 0.
     #[arg(long, env = "ALLOW_ROOT", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub(crate) allow_root: bool,

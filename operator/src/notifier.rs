@@ -31,28 +31,35 @@ pub(crate) type Delivered = Result<(), String>;
 pub(crate) struct Notifier {
     http: reqwest::Client,
     pauses: &'static [Duration],
+    /// Hosts that may be told; any when there are none.
+    hosts: Vec<String>,
     slots: Arc<Semaphore>,
     /// None while it is on its way.
     sent: Arc<Mutex<HashMap<Key, Option<Delivered>>>>,
 }
 
 impl Notifier {
-    /// With the authorities that browsers trust, besides the system's own: the operator's image has none.
+    /// With the authorities that browsers trust, besides the system's own: the operator's image has none. Only `hosts` are told,
+    /// `*.example.com` stands for all below it; any host when there are none.
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub(crate) fn new() -> Result<Self, reqwest::Error> {
-        Ok(Self::with(client().build()?, &PAUSES))
+    pub(crate) fn new(hosts: Vec<String>) -> Result<Self, reqwest::Error> {
+        Ok(Self::with(client().build()?, &PAUSES, hosts))
     }
 
-    fn with(http: reqwest::Client, pauses: &'static [Duration]) -> Self {
-        Self { http, pauses, slots: Arc::new(Semaphore::new(AT_ONCE)), sent: Arc::default() }
+    fn with(http: reqwest::Client, pauses: &'static [Duration], hosts: Vec<String>) -> Self {
+        Self { http, pauses, hosts, slots: Arc::new(Semaphore::new(AT_ONCE)), sent: Arc::default() }
     }
 
     /// Sends `body`, unless that was begun before or too many are on their way.
     pub(crate) fn send(&self, key: Key, url: String, body: Vec<u8>) {
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         if sent.contains_key(&key) {
+            return;
+        }
+        if let Err(why) = allowed(&self.hosts, &url) {
+            sent.insert(key, Some(Err(why)));
             return;
         }
         let Ok(slot) = self.slots.clone().try_acquire_owned() else { return };
@@ -84,6 +91,20 @@ impl Notifier {
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         sent.retain(|key, _| key.namespace != namespace || key.job != job);
     }
+}
+
+/// Whether one of `hosts` is that of `url`, or why nobody is told.
+fn allowed(hosts: &[String], url: &str) -> Delivered {
+    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let is_it = |pattern: &String| match pattern.strip_prefix("*.") {
+        Some(domain) => host.strip_suffix(domain).is_some_and(|front| front.len() > 1 && front.ends_with('.')),
+        None => *pattern == host,
+    };
+    if hosts.is_empty() || hosts.iter().any(is_it) {
+        return Ok(());
+    }
+    let hosts = hosts.join(", ");
+    Err(format!("the operator tells only {hosts}: start it with --allow-notify-host for the host of this URL too"))
 }
 
 fn client() -> reqwest::ClientBuilder {
@@ -177,7 +198,7 @@ mod tests {
         // Another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         const SOON: [Duration; 3] = [Duration::from_millis(1); 3];
-        Notifier::with(client().no_proxy().build().unwrap(), &SOON)
+        Notifier::with(client().no_proxy().build().unwrap(), &SOON, Vec::new())
     }
 
     fn key(run: i64) -> Key {
@@ -206,6 +227,30 @@ mod tests {
         assert_eq!(*heard.bodies.lock().unwrap(), ["{\"action\":\"Replaced\"}"; 3]);
         notifier.forget(&key(1));
         assert_eq!(notifier.delivered(&key(1)), None);
+    }
+
+    #[tokio::test]
+    async fn a_host_that_is_not_allowed_is_not_asked() {
+        let (heard, url) = server(&[200]).await;
+        let notifier = Notifier { hosts: vec!["media.example".into()], ..notifier() };
+        notifier.send(key(1), url, Vec::new());
+        let why = ended(&notifier, &key(1)).await.unwrap_err();
+        assert!(why.contains("media.example") && !why.contains("secret"), "{why}");
+        assert_eq!(heard.count.load(Ordering::SeqCst), 0);
+        let hosts = ["hook.media".to_owned(), "*.example.com".to_owned()];
+        for (url, is_allowed) in [
+            ("http://hook.media:8080/av1?key=secret", true),
+            ("http://HOOK.media/", true),
+            ("https://a.b.example.com/hooks", true),
+            ("https://example.com/", false),
+            ("https://evilexample.com/", false),
+            ("https://hook.media.evil/", false),
+            ("http://evil/?hook.media", false),
+            ("http://169.254.169.254/", false),
+        ] {
+            assert_eq!(allowed(&hosts, url).is_ok(), is_allowed, "{url}");
+            assert!(allowed(&[], url).is_ok());
+        }
     }
 
     #[tokio::test]

@@ -161,7 +161,7 @@ fn context(
         seen: Arc::default(),
         catalogs: CatalogClient::new(http.clone()),
         agents: AgentClient::new(http),
-        notifier: Notifier::new()?,
+        notifier: Notifier::new(args.allow_notify_hosts.clone())?,
         options: Options {
             pods: PodOptions {
                 image: args.encoder_image.clone().unwrap_or_default(),

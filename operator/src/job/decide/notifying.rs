@@ -2,6 +2,7 @@
 //! how that went. Pure.
 
 use av1_crds::job::Notification;
+use av1_crds::reasons;
 
 use super::{Action, Draft};
 use crate::context::EventDraft;
@@ -11,8 +12,6 @@ use crate::notifier::Delivered;
 const MOST: usize = 8;
 /// Seconds until the next look while one is on its way.
 const LOOK: u64 = 3;
-/// Reason of the Event on one that could not be delivered.
-const NOTIFY_FAILED: &str = "NotifyFailed";
 
 /// What a file was and is.
 pub(super) struct Became {
@@ -64,7 +63,7 @@ impl Draft<'_> {
     fn failed(&mut self, lost: &Notification, why: &str) {
         let did = lost.action.to_lowercase();
         let note = format!("replacement.notify could not be told that {:?} was {did}: {why}", lost.path);
-        self.out.events.push(EventDraft::warning(NOTIFY_FAILED, "Notify", note));
+        self.out.events.push(EventDraft::warning(reasons::NOTIFY_FAILED, "Notify", note));
     }
 }
 
