@@ -51,7 +51,7 @@ class Writes:
                 self.began = self.began or at(event)
             status = (event.get("requestObject") or {}).get("status", {}) if kind == "encodejobs/status" else {}
             phase, name = status.get("phase"), about.get("name")
-            if phase and phase != phases.get(name, "Queued"):
+            if phase and phase != phases.get(name):
                 self.transitions += 1
                 phases[name] = phase
                 self.ended = at(event) if phase in TERMINAL else self.ended
