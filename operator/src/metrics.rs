@@ -6,7 +6,7 @@ use std::sync::Arc;
 use av1_crds::metrics::{self as table, Kind, Metric};
 use av1_crds::reasons;
 use prometheus::core::Collector;
-use prometheus::{CounterVec, Encoder, GaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{CounterVec, Encoder, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry, TextEncoder};
 
 /// Every metric of the table, registered.
 #[derive(Clone)]
@@ -16,6 +16,7 @@ struct Families {
     registry: Registry,
     counters: HashMap<&'static str, CounterVec>,
     gauges: HashMap<&'static str, GaugeVec>,
+    histograms: HashMap<&'static str, HistogramVec>,
 }
 
 /// Gauges that exist while a job encodes.
@@ -34,7 +35,7 @@ impl Metrics {
     /// [`prometheus::Error`] when the table names one metric twice or a name is not one.
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let (mut counters, mut gauges) = (HashMap::new(), HashMap::new());
+        let (mut counters, mut gauges, mut histograms) = (HashMap::new(), HashMap::new(), HashMap::new());
         for metric in table::ALL {
             let opts = Opts::new(metric.name, metric.help);
             match metric.kind {
@@ -51,9 +52,18 @@ impl Metrics {
                     registry.register(Box::new(family.clone()))?;
                     gauges.insert(metric.name, family);
                 }
+                Kind::Histogram(buckets) => {
+                    let opts = HistogramOpts { common_opts: opts, buckets: buckets.to_vec() };
+                    let family = HistogramVec::new(opts, metric.labels)?;
+                    registry.register(Box::new(family.clone()))?;
+                    if metric.labels.is_empty() {
+                        family.get_metric_with_label_values::<&str>(&[])?;
+                    }
+                    histograms.insert(metric.name, family);
+                }
             }
         }
-        Ok(Self(Arc::new(Families { registry, counters, gauges })))
+        Ok(Self(Arc::new(Families { registry, counters, gauges, histograms })))
     }
 
     /// Raises a counter.
@@ -69,6 +79,14 @@ impl Metrics {
         match self.0.gauges.get(metric.name).map(|family| family.get_metric_with_label_values(labels)) {
             Some(Ok(gauge)) => gauge.set(to),
             _ => tracing::error!(metric = metric.name, ?labels, to, "not a gauge with these labels"),
+        }
+    }
+
+    /// Adds a value to a histogram; one that is no number counts nowhere.
+    pub(crate) fn observe(&self, metric: &Metric, labels: &[&str], value: f64) {
+        match self.0.histograms.get(metric.name).map(|family| family.get_metric_with_label_values(labels)) {
+            Some(Ok(histogram)) if value.is_finite() => histogram.observe(value),
+            _ => tracing::error!(metric = metric.name, ?labels, value, "not a histogram with these labels"),
         }
     }
 
@@ -91,8 +109,12 @@ impl Metrics {
         for metric in table::ALL.iter().filter(|metric| of.iter().all(|(name, _)| metric.labels.contains(name))) {
             let counter = self.0.counters.get(metric.name);
             let gauge = self.0.gauges.get(metric.name);
-            let families =
-                counter.map(Collector::collect).or_else(|| gauge.map(Collector::collect)).unwrap_or_default();
+            let histogram = self.0.histograms.get(metric.name);
+            let families = counter
+                .map(Collector::collect)
+                .or_else(|| gauge.map(Collector::collect))
+                .or_else(|| histogram.map(Collector::collect))
+                .unwrap_or_default();
             for series in families.iter().flat_map(|family| family.get_metric()) {
                 let value = |name: &str| series.get_label().iter().find(|l| l.name() == name).map(|l| l.value());
                 if of.iter().all(|(name, wanted)| value(name) == Some(*wanted)) {
@@ -100,6 +122,7 @@ impl Metrics {
                     // An error only says that there is no such series.
                     let _ = counter.map(|family| family.remove_label_values(&values));
                     let _ = gauge.map(|family| family.remove_label_values(&values));
+                    let _ = histogram.map(|family| family.remove_label_values(&values));
                 }
             }
         }
@@ -150,6 +173,7 @@ mod tests {
             match metric.kind {
                 Kind::Counter => metrics.add(metric, &labels, 1.0),
                 Kind::Gauge => metrics.set(metric, &labels, 1.0),
+                Kind::Histogram(_) => metrics.observe(metric, &labels, 1.0),
             }
         }
         let text = metrics.text().unwrap();

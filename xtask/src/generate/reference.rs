@@ -161,8 +161,11 @@ fn write_metrics(out: &mut String) -> std::fmt::Result {
     out.push_str("\n## Metrics of the operator\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n");
     for metric in metrics::ALL {
         let kind = match metric.kind {
-            metrics::Kind::Counter => "counter",
-            metrics::Kind::Gauge => "gauge",
+            metrics::Kind::Histogram(buckets) => {
+                let bounds: Vec<String> = buckets.iter().map(f64::to_string).collect();
+                format!("histogram to {}", bounds.join(", "))
+            }
+            kind => kind.name().to_owned(),
         };
         let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         writeln!(out, "| `{}` | {kind} | {} | {} |", metric.name, labels.join(" "), cell(metric.help))?;
