@@ -1,4 +1,5 @@
-//! The table of metrics: name, kind, labels, help. Registration, documentation, dashboards and rules all read it.
+//! The tables of metrics, of the operator and of its pods: name, kind, labels, help. Registration, documentation, dashboards and
+//! rules all read them.
 
 /// Kind of a metric, as Prometheus names it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,14 +58,14 @@ const SETTLE_SECONDS: Kind =
 const RECONCILE_SECONDS: Kind = Histogram(&[0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
 
 macro_rules! metrics {
-    ($($ident:ident = $name:literal, $kind:expr, [$($label:literal),*], $help:literal;)+) => {
+    ($table:ident, $about:literal; $($ident:ident = $name:literal, $kind:expr, [$($label:literal),*], $help:literal;)+) => {
         $(#[doc = $help] pub const $ident: Metric = Metric { name: $name, kind: $kind, labels: &[$($label),*], help: $help };)+
-        /// Every metric of the operator.
-        pub const ALL: &[Metric] = &[$($ident),+];
+        #[doc = $about] pub const $table: &[Metric] = &[$($ident),+];
     };
 }
 
 metrics! {
+    ALL, "Every metric of the operator.";
     ENCODE_JOBS = "av1_encode_jobs", Gauge, ["namespace", "library", "phase"], "EncodeJobs by phase.";
     ENCODE_JOB_OUTCOMES = "av1_encode_job_outcomes_total", Counter, ["namespace", "library", "reason"], "EncodeJobs that reached a terminal phase, by reason, since the operator started.";
     LIBRARY_FILES = "av1_library_files", Gauge, ["namespace", "library", "state"], "Files of the library by state, as the catalog counts them.";
@@ -86,11 +87,11 @@ metrics! {
     BUILD_INFO = "av1_operator_build_info", Gauge, ["version"], "Always 1; the label holds the operator's version.";
     RECONCILES = "av1_operator_reconciles_total", Counter, ["kind", "result"], "Reconciles by kind and result (ok, or the error's reason).";
     ENCODE_DURATION = "av1_encode_duration_seconds", ENCODE_SECONDS, ["height_class"], "Seconds that encodes which ended with a verdict took, by height class (sd, 720p, 1080p, 2160p), since the operator started.";
-    ENCODE_SPEED = "av1_encode_speed_ratio", SPEEDS, ["height_class"], "Seconds of media per second of encode, of encodes that ended with a verdict, by height class (sd, 720p, 1080p, 2160p), since the operator started.";
+    ENCODE_SPEED = "av1_encode_speed_ratio", SPEEDS, ["height_class"], "Seconds of media per second of encode, of encodes that ended with a verdict and took over no chunks, by height class (sd, 720p, 1080p, 2160p), since the operator started.";
     SIZE_RATIO = "av1_size_ratio", RATIOS, ["namespace", "library"], "Bytes of the output per byte of the source, of encodes that ended with a verdict, since the operator started.";
     QUALITY_SCORE = "av1_quality_score", SCORES, ["namespace", "library", "metric"], "Mean score of outputs by quality metric (Xpsnr in dB; Ssimulacra2 and Vmaf in points), since the operator started.";
     SETTLE_DURATION = "av1_settle_duration_seconds", SETTLE_SECONDS, [], "Seconds from an encode's verdict to the outcome that settling it gave, since the operator started.";
-    QUEUE_OLDEST = "av1_queue_oldest_seconds", Gauge, ["namespace", "library"], "Age in seconds of the oldest EncodeJob in phase Queued; 0 with none.";
+    QUEUE_OLDEST = "av1_queue_oldest_seconds", Gauge, ["namespace", "library"], "Seconds since the oldest EncodeJob in phase Queued was made or asked for again; 0 with none.";
     CHUNKS_RESUMED = "av1_chunks_resumed_total", Counter, [], "Chunks that a run found finished by an earlier one, since the operator started.";
     LIBRARY_STORAGE = "av1_library_storage_bytes", Gauge, ["namespace", "library", "state"], "Bytes of the library's volume as last seen: free, total.";
     LIBRARY_CONDITION = "av1_library_condition", Gauge, ["namespace", "library", "condition"], "1 while the library's condition is True, else 0.";
@@ -103,13 +104,40 @@ metrics! {
     API_REQUESTS = "av1_operator_api_requests_total", Counter, ["verb", "code"], "Requests to the Kubernetes API by verb and code of the answer (0 for none).";
 }
 
+metrics! {
+    ENCODE_POD, "Every metric of an encode pod.";
+    AGENT_FRAMES = "av1_agent_encode_frames", Gauge, [], "Frames encoded: of finished chunks and in flight.";
+    AGENT_TOTAL_FRAMES = "av1_agent_encode_total_frames", Gauge, [], "Frames in all; 0 until they are counted.";
+    AGENT_FRAMES_PER_SECOND = "av1_agent_encode_frames_per_second", Gauge, [], "Frames a second over the last minute.";
+    AGENT_ETA = "av1_agent_encode_eta_seconds", Gauge, [], "Seconds until the last frame is encoded.";
+    AGENT_BIT_RATE = "av1_agent_encode_bits_per_second", Gauge, [], "Bits a second of the video in finished chunks.";
+    AGENT_PROJECTED_BYTES = "av1_agent_encode_projected_bytes", Gauge, [], "Projected size of the output in bytes.";
+    AGENT_CHUNKS_DONE = "av1_agent_encode_chunks_done", Gauge, [], "Finished chunks.";
+    AGENT_CHUNKS_RESUMED = "av1_agent_encode_chunks_resumed", Gauge, [], "Finished chunks that an earlier run left.";
+    AGENT_CHUNKS = "av1_agent_encode_chunks", Gauge, [], "Chunks in all.";
+    AGENT_WORKERS = "av1_agent_encode_workers", Gauge, [], "Encoder processes that the encode uses at once.";
+    AGENT_CPUS = "av1_agent_encode_cpus", Gauge, ["state"], "CPUs that the pod may use (assigned), and CPUs that it keeps busy (busy).";
+    AGENT_NODE_CPU = "av1_agent_node_cpu_utilization_ratio", Gauge, [], "Part of the whole node's CPU time in use, 0 to 1.";
+    AGENT_NODE_MEMORY = "av1_agent_node_memory_utilization_ratio", Gauge, [], "Part of the whole node's memory in use, 0 to 1.";
+    AGENT_NODE_LOAD = "av1_agent_node_load", Gauge, ["window"], "Load average of the node over 1m, 5m and 15m.";
+}
+
+metrics! {
+    CATALOG_POD, "Every metric of a catalog pod.";
+    CATALOG_FILES = "av1_catalog_files", Gauge, ["state"], "Files of the library by state.";
+    CATALOG_SCAN_DURATION = "av1_catalog_scan_duration_seconds", Gauge, [], "Seconds that the last scan took.";
+    CATALOG_UNREADABLE_FOLDERS = "av1_catalog_unreadable_folders", Gauge, [], "Folders and names that the last scan could not read.";
+    CATALOG_SCANS = "av1_catalog_scans_total", Counter, [], "Scans finished since the process started.";
+    CATALOG_PROBES = "av1_catalog_probes_total", Counter, [], "Files that ffprobe was asked about since the process started.";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_follow_prometheus_conventions() {
-        for metric in ALL {
+        for metric in ALL.iter().chain(ENCODE_POD).chain(CATALOG_POD) {
             assert!(metric.name.starts_with("av1_"), "{}", metric.name);
             assert_eq!(metric.kind == Counter, metric.name.ends_with("_total"), "{}", metric.name);
             assert!(metric.help.ends_with('.'), "{}", metric.name);

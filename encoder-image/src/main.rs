@@ -7,6 +7,7 @@ mod beneath;
 mod catalog;
 mod confined;
 mod encode;
+mod exposition;
 mod facts;
 mod failpoint;
 mod prepare;

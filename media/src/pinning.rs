@@ -1,6 +1,7 @@
 //! CPUs and memory of a pod, read from what the kernel writes.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// The CPUs of a list such as `0-3,8`; nonsense is left out.
 #[must_use]
@@ -56,6 +57,19 @@ pub fn memory_limit(text: &str) -> Option<u64> {
     /// v1 writes a number near 2^63 for no limit.
     const NO_LIMIT: u64 = 1 << 60;
     text.trim().parse().ok().filter(|bytes| *bytes < NO_LIMIT)
+}
+
+/// CPU time used, by cgroup v2's `cpu.stat`.
+#[must_use]
+pub fn usage_v2(text: &str) -> Option<Duration> {
+    let used = text.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+    used.trim().parse().ok().map(Duration::from_micros)
+}
+
+/// CPU time used, by cgroup v1's `cpuacct.usage`.
+#[must_use]
+pub fn usage_v1(text: &str) -> Option<Duration> {
+    text.trim().parse().ok().map(Duration::from_nanos)
 }
 
 /// Folders of the own cgroup below `/sys/fs/cgroup`, by `/proc/self/cgroup`: for v2 (controller `""`) or a v1 controller. In a
@@ -157,6 +171,13 @@ mod tests {
     }
 
     #[test]
+    fn cpu_time_of_both_cgroup_versions_is_read() {
+        assert_eq!(usage_v2("usage_usec 1500000\nuser_usec 1\n"), Some(Duration::from_millis(1_500)));
+        assert_eq!(usage_v1("2500000\n"), Some(Duration::from_micros(2_500)));
+        assert_eq!((usage_v2("nr_periods 0\n"), usage_v1("")), (None, None));
+    }
+
+    #[test]
     fn the_own_cgroup_is_found_in_both_versions() {
         let both = "12:cpu,cpuacct:/kubepods/pod1\n3:memory:/\n0::/user.slice\n";
         assert_eq!(cgroup_folders(both, ""), ["/user.slice", ""]);
@@ -167,7 +188,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in "\\PC*", list in "[0-9,-]{0,30}") {
-            let _ = (cpu_list(&list), value(&text, "x"), quota_v2(&text), quota_v1(&text, &list), memory_limit(&text), cgroup_folders(&text, "cpu"));
+            let _ = (cpu_list(&list), value(&text, "x"), quota_v2(&text), quota_v1(&text, &list), memory_limit(&text), usage_v2(&text), usage_v1(&text), cgroup_folders(&text, "cpu"));
         }
     }
 }

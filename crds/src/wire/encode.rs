@@ -254,6 +254,22 @@ impl Stage {
     }
 }
 
+/// Figures of the node that a pod runs on, and of its own part in them, as the pod sees them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeFigures {
+    /// Part of the whole node's CPU time that was in use of late, 0 to 1.
+    pub cpu_utilization: f64,
+    /// Part of the whole node's memory in use, 0 to 1.
+    pub memory_utilization: f64,
+    /// Load averages of the node over 1, 5 and 15 minutes.
+    pub load: [f64; 3],
+    /// CPUs that the pod may use: of its affinity, or fewer by its quota.
+    pub assigned_cpus: u32,
+    /// CPUs that the pod kept busy of late; none where its cgroup does not tell.
+    pub busy_cpus: Option<f64>,
+}
+
 /// The progress page.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -284,6 +300,8 @@ pub struct EncodeProgress {
     pub chunks: u32,
     /// CPUs, as the pod sees them.
     pub pinning: Pinning,
+    /// The node and the pod's part in it, once measured.
+    pub node: Option<NodeFigures>,
     /// Identity of the source, once taken; a job that is given up later is recorded under it.
     pub source: Option<FileIdentity>,
     /// The source, once probed.

@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use super::{Shared, metrics};
 use crate::beneath::Root;
+use crate::exposition;
 
 /// Items of a page when the query does not say.
 const DEFAULT_PAGE: usize = 100;
@@ -118,7 +119,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
         (catalog.summary(&shared.task.volume_id), catalog.probes, catalog.unreadable_folders)
     };
     match metrics::page(&summary, probes, unreadable) {
-        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Ok(text) => ([(header::CONTENT_TYPE, exposition::CONTENT_TYPE)], text).into_response(),
         Err(e) => {
             (StatusCode::INTERNAL_SERVER_ERROR, format!("the metrics could not be written: {e}\n")).into_response()
         }

@@ -9,6 +9,8 @@ mod chunks;
 mod engine;
 pub(crate) mod files;
 mod finish;
+mod meter;
+mod metrics;
 mod mux;
 mod outcome;
 mod page;
@@ -190,7 +192,9 @@ impl<'a> Run<'a> {
         let job = Job { files: &files, plan, command, frames, rate: decoded.rate.as_f64(), copied, gate };
         self.commands.insert("encode".to_owned(), command.to_strings());
         let begun = Instant::now();
-        let state = engine::encode(&job, left, patience(), &self.board)?;
+        let encoded = engine::encode(&job, left, patience(), &self.board);
+        self.encode_seconds = begun.elapsed().as_secs_f64();
+        let state = encoded?;
         let header = picture.header();
         // SVT-AV1 is told them in its arguments.
         let colour = (plan.encoder != Encoder::SvtAv1).then(|| bitstream::colour(plan));

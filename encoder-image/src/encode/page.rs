@@ -1,5 +1,5 @@
 //! The HTTP page of an encode pod (`/progress`, `/healthz`, `/metrics`), and the signals that end it. Both live on a thread of
-//! their own, so that no step of the encode can hold them up.
+//! their own, so that no step of the encode can hold them up; the node's figures are measured there too.
 //!
 //! May: listen on the given address. Must never: wait for the encode.
 
@@ -8,14 +8,18 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use av1_crds::wire::EncodeProgress;
+use av1_crds::wire::{EncodeProgress, NodeFigures};
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::meter::{Meter, PERIOD};
+use super::metrics;
+use crate::exposition;
 use crate::role::Listener;
 use crate::supervise::request_stop;
 
@@ -29,6 +33,11 @@ impl Board {
         let mut progress = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut progress);
         progress.timestamp_unix_ms = unix_ms();
+    }
+
+    /// Puts the node's figures among them; the others are as old as they are.
+    fn measured(&self, node: Option<NodeFigures>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).node = node;
     }
 
     /// The figures.
@@ -51,8 +60,8 @@ pub(crate) fn serve(listen: SocketAddr, socket: Option<&Path>, board: Board) -> 
     let app = Router::new()
         .route("/progress", get(async |State(board): State<Board>| Json(board.read())))
         .route("/healthz", get(async || "ok\n"))
-        .route("/metrics", get(metrics))
-        .with_state(board);
+        .route("/metrics", get(text))
+        .with_state(board.clone());
     std::thread::Builder::new().name("page".to_owned()).spawn(move || {
         runtime.block_on(async move {
             tokio::spawn(async move {
@@ -62,6 +71,7 @@ pub(crate) fn serve(listen: SocketAddr, socket: Option<&Path>, board: Board) -> 
                     request_stop();
                 }
             });
+            tokio::spawn(watch_node(board));
             let served = match listener {
                 Listener::Tcp(listener) => axum::serve(listener, app).await,
                 Listener::Unix(listener) => axum::serve(listener, app).await,
@@ -74,30 +84,22 @@ pub(crate) fn serve(listen: SocketAddr, socket: Option<&Path>, board: Board) -> 
     Ok(())
 }
 
-async fn metrics(State(board): State<Board>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text(&board.read()))
+async fn text(State(board): State<Board>) -> Response {
+    match metrics::page(&board.read()) {
+        Ok(text) => ([(CONTENT_TYPE, exposition::CONTENT_TYPE)], text).into_response(),
+        Err(e) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("the metrics could not be written: {e}\n")).into_response()
+        }
+    }
 }
 
-/// The figures as Prometheus text.
-#[allow(clippy::cast_precision_loss)]
-fn text(progress: &EncodeProgress) -> String {
-    let mut gauges = vec![
-        ("av1_agent_encode_frames", "Frames encoded: of finished chunks and in flight.", progress.frames as f64),
-        ("av1_agent_encode_total_frames", "Frames in all; 0 until they are counted.", progress.total_frames as f64),
-        ("av1_agent_encode_frames_per_second", "Frames a second over the last minute.", progress.frames_per_second),
-        ("av1_agent_encode_chunks_done", "Finished chunks.", f64::from(progress.chunks_done)),
-        ("av1_agent_encode_chunks", "Chunks in all.", f64::from(progress.chunks)),
-    ];
-    if let Some(eta) = progress.eta_seconds {
-        gauges.push(("av1_agent_encode_eta_seconds", "Seconds until the last frame is encoded.", eta as f64));
+/// Keeps the node's figures on the page up to date.
+async fn watch_node(board: Board) {
+    let Some(mut meter) = Meter::new() else { return };
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        board.measured(meter.measure());
     }
-    if let Some(size) = progress.projected_size {
-        gauges.push(("av1_agent_encode_projected_bytes", "Projected size of the output in bytes.", size as f64));
-    }
-    gauges
-        .into_iter()
-        .map(|(name, help, value)| format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"))
-        .collect()
 }
 
 fn unix_ms() -> i64 {

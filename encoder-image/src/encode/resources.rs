@@ -4,9 +4,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use av1_crds::wire::Pinning;
-use av1_media::pinning::{Cpus, Quota, cgroup_folders, cpu_list, memory_limit, quota_v1, quota_v2, value};
+use av1_media::pinning::{
+    Cpus, Quota, cgroup_folders, cpu_list, memory_limit, quota_v1, quota_v2, usage_v1, usage_v2, value,
+};
 use av1_media::plan::Resources;
 
 /// Number of whole CPUs that the operator gave this pod.
@@ -23,7 +26,7 @@ pub(crate) fn look(workers: u32, percent: u32) -> (Pinning, Resources) {
         allowed: cpu_list(&list),
         online: cpu_list(&read("/sys/devices/system/cpu/online")),
         quota: quota(&cgroup),
-        promised: std::env::var(CPUS_VARIABLE).ok().and_then(|text| text.parse().ok()),
+        promised: promised(),
     };
     let pinning = Pinning {
         exclusive: cpus.exclusive(),
@@ -33,6 +36,23 @@ pub(crate) fn look(workers: u32, percent: u32) -> (Pinning, Resources) {
     };
     let percent = if pinning.exclusive { 100 } else { percent };
     (pinning, Resources { cpus: cpus.count(), memory: memory(&cgroup), workers, percent })
+}
+
+/// Number of whole CPUs that this pod was given, when it was told.
+fn promised() -> Option<u32> {
+    std::env::var(CPUS_VARIABLE).ok().and_then(|text| text.parse().ok())
+}
+
+/// Number of CPUs that this pod may use: by affinity and quota, and no more than it was given.
+pub(crate) fn assigned() -> u32 {
+    u32::try_from(num_cpus::get()).unwrap_or(u32::MAX).min(promised().unwrap_or(u32::MAX)).max(1)
+}
+
+/// CPU time that this pod has used so far; none where its cgroup does not tell.
+pub(crate) fn cpu_time() -> Option<Duration> {
+    let cgroup = read("/proc/self/cgroup");
+    let v2 = own(&cgroup, "", "cpu.stat").and_then(|text| usage_v2(&text));
+    v2.or_else(|| usage_v1(&own(&cgroup, "cpuacct", "cpuacct.usage")?))
 }
 
 fn read(path: &str) -> String {
