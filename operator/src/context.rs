@@ -17,7 +17,9 @@ use crate::metrics::Metrics;
 use crate::nodes::Nodes;
 use crate::notifier::Notifier;
 use crate::pods::EndedPods;
+use crate::queue::Queues;
 use crate::seen::Seen;
+use crate::working::Working;
 
 /// What both controllers share.
 pub(crate) struct Context {
@@ -31,6 +33,10 @@ pub(crate) struct Context {
     pub(crate) notifier: Notifier,
     pub(crate) options: Options,
     pub(crate) nodes: Nodes,
+    pub(crate) working: Working,
+    pub(crate) queues: Arc<Queues>,
+    /// When the status of each library was written last, by namespace and name.
+    pub(crate) written: Mutex<HashMap<(String, String), Instant>>,
     /// Last summaries by library UID, so that a burst of changes does not become a burst of requests.
     pub(crate) summaries: Mutex<HashMap<String, (Instant, CatalogSummary)>>,
     /// Failed reconciles in a row, by object.

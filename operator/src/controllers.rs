@@ -17,6 +17,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 
 use crate::build::role;
 use crate::context::Shared;
+use crate::queue::Queue;
 use crate::{job, library};
 
 /// Reconciles at once, of each controller.
@@ -37,8 +38,12 @@ async fn libraries(context: &Shared, namespace: &str) {
     let client = &context.client;
     let (store, writer) = reflector::store();
     let watched = watcher(scoped::<DeserializeGuard<MediaLibrary>>(client, namespace), watcher::Config::default());
-    let seen = context.seen.clone();
-    let kept = watched.default_backoff().inspect_ok(move |event| seen.see_library(event));
+    let (seen, shared) = (context.seen.clone(), context.clone());
+    let kept = watched.default_backoff().inspect_ok(move |event| {
+        seen.see_library(event);
+        touch(&shared.queues.libraries, event);
+    });
+    let shared = context.clone();
     Controller::for_stream(reflector(writer, kept).touched_objects(), store)
         .with_config(Config::default().concurrency(CONCURRENCY))
         .owns(scoped::<Deployment>(client, namespace), ours())
@@ -51,6 +56,9 @@ async fn libraries(context: &Shared, namespace: &str) {
                 .seen
                 .clone()
                 .changed(PAUSE)
+                .inspect(move |library| {
+                    shared.queues.libraries.touch(library.namespace.as_deref().unwrap_or_default(), &library.name);
+                })
                 .map(|library| ObjectRef::new(&library.name).within(library.namespace.as_deref().unwrap_or_default())),
         )
         .run(library::reconcile, library::on_error, context.clone())
@@ -69,9 +77,10 @@ async fn jobs(context: &Shared, namespace: &str) {
     let (names, writer) = reflector::store();
     let watched = watcher(scoped::<DeserializeGuard<EncodeJob>>(client, namespace), watcher::Config::default());
     let kept = watched.default_backoff().map_ok({
-        let seen = context.seen.clone();
+        let shared = context.clone();
         move |event| {
-            seen.see_job(&event);
+            shared.seen.see_job(&event);
+            touch(&shared.queues.jobs, &event);
             named_only(event)
         }
     });
@@ -80,31 +89,46 @@ async fn jobs(context: &Shared, namespace: &str) {
         move |event| seen.see_batch(event)
     });
     let pods = watcher(scoped::<Pod>(client, namespace), ours()).default_backoff().inspect_ok({
-        let (seen, ended) = (context.seen.clone(), context.ended.clone());
+        let shared = context.clone();
         move |event| {
             // Seen here first: the object of an evicted pod is gone a moment later.
             if let Event::Apply(pod) | Event::InitApply(pod) | Event::Delete(pod) = event {
-                ended.see(pod);
+                shared.ended.see(pod);
+                if let Some(job) = job_of(pod) {
+                    shared.queues.jobs.touch(&pod.namespace().unwrap_or_default(), job);
+                }
             }
-            seen.see_pod(event);
+            shared.seen.see_pod(event);
         }
     });
     Controller::for_stream(reflector(writer, kept).touched_objects(), names)
         .with_config(Config::default().concurrency(CONCURRENCY))
         .owns_stream(batch.touched_objects())
-        .watches_stream(pods.touched_objects(), |pod: Pod| {
-            named(&pod, pod.annotations().get(labels::ENCODE_JOB).or_else(|| pod.labels().get(labels::ENCODE_JOB)))
-        })
+        .watches_stream(pods.touched_objects(), |pod: Pod| named(&pod, job_of(&pod)))
         .run(job::reconcile, job::on_error, context.clone())
         .for_each(async |result| {
             if let Err(Error::ObjectNotFound(gone)) = result {
                 let namespace = gone.namespace.as_deref().unwrap_or_default();
+                context.queues.jobs.forget(namespace, &gone.name);
+                context.working.end((namespace, &gone.name), &context.metrics);
                 context.metrics.remove_all(&[("namespace", namespace), ("job", &gone.name)]);
                 context.notifier.forget_job(namespace, &gone.name);
                 context.succeeded(&format!("job/{namespace}/{}", gone.name));
             }
         })
         .await;
+}
+
+/// Notes what the controller is about to reconcile.
+fn touch<K: Resource>(queue: &Queue, event: &Event<K>) {
+    if let Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) = event {
+        queue.touch(&object.namespace().unwrap_or_default(), &object.name_any());
+    }
+}
+
+/// Name of the EncodeJob that a pod is of.
+fn job_of(pod: &Pod) -> Option<&String> {
+    pod.annotations().get(labels::ENCODE_JOB).or_else(|| pod.labels().get(labels::ENCODE_JOB))
 }
 
 /// What the controller needs of an EncodeJob: its name. The rest is kept once, by [`crate::seen::Seen`].

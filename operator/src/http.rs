@@ -11,11 +11,13 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 use crate::metrics::Metrics;
+use crate::queue::Queues;
 
 /// What the page shows.
 #[derive(Clone)]
 pub(crate) struct Page {
     pub(crate) metrics: Metrics,
+    pub(crate) queues: Arc<Queues>,
     /// Set once the API server has answered.
     pub(crate) ready: Arc<AtomicBool>,
 }
@@ -42,6 +44,7 @@ async fn readyz(State(page): State<Page>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics(State(page): State<Page>) -> impl IntoResponse {
+    page.queues.measure(&page.metrics);
     match page.metrics.text() {
         Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text),
         Err(error) => (

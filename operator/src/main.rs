@@ -20,10 +20,13 @@ mod nodes;
 mod notifier;
 mod pause;
 mod pods;
+mod queue;
+mod requests;
 mod schedule;
 mod seen;
 mod start;
 mod uninstall;
+mod working;
 mod writer;
 
 use std::process::ExitCode;

@@ -1,12 +1,14 @@
 //! The operator's metrics, registered from the table in `av1_crds::metrics`. May: hold counters. Must never: know why they move.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use av1_crds::metrics::{self as table, Kind, Metric};
 use av1_crds::reasons;
 use prometheus::core::Collector;
-use prometheus::{CounterVec, Encoder, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry, TextEncoder};
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry, TextEncoder};
 
 /// Every metric of the table, registered.
 #[derive(Clone)]
@@ -29,12 +31,13 @@ const OF_RUNNING_JOBS: [&Metric; 5] = [
 ];
 
 impl Metrics {
-    /// Registers the whole table.
+    /// Registers the whole table, and the figures of this process.
     ///
     /// # Errors
     /// [`prometheus::Error`] when the table names one metric twice or a name is not one.
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
         let (mut counters, mut gauges, mut histograms) = (HashMap::new(), HashMap::new(), HashMap::new());
         for metric in table::ALL {
             let opts = Opts::new(metric.name, metric.help);
@@ -140,9 +143,14 @@ impl Metrics {
     /// # Errors
     /// [`prometheus::Error`] when a series cannot be encoded.
     pub(crate) fn text(&self) -> Result<String, prometheus::Error> {
-        let mut out = Vec::new();
-        TextEncoder::new().encode(&self.0.registry.gather(), &mut out)?;
-        Ok(String::from_utf8_lossy(&out).into_owned())
+        let families = self.0.registry.gather();
+        let mut text = TextEncoder::new().encode_to_string(&families)?;
+        // Also what has no series yet, so that a scrape shows what there is.
+        for metric in table::ALL.iter().filter(|metric| families.iter().all(|family| family.name() != metric.name)) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "# HELP {0} {1}\n# TYPE {0} {2}", metric.name, metric.help, metric.kind.name());
+        }
+        Ok(text)
     }
 }
 
@@ -168,6 +176,12 @@ mod tests {
     #[test]
     fn every_metric_of_the_table_is_registered_and_job_series_vanish() {
         let metrics = Metrics::new().unwrap();
+        let text = metrics.text().unwrap();
+        for metric in table::ALL {
+            let line = format!("# TYPE {} {}\n", metric.name, metric.kind.name());
+            assert_eq!(text.matches(&line).count(), 1, "{line}");
+        }
+        assert!(text.contains("\nprocess_cpu_seconds_total ") && text.contains("\nprocess_open_fds "), "{text}");
         for metric in table::ALL {
             let labels: Vec<&str> = metric.labels.to_vec();
             match metric.kind {

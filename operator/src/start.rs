@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use av1_crds::metrics as table;
 use k8s_openapi::api::core::v1::Namespace;
+use kube::client::ClientBuilder;
 use kube::runtime::events::{Recorder, Reporter};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Config, ResourceExt};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::agent_client::AgentClient;
@@ -24,6 +25,9 @@ use crate::metrics::Metrics;
 use crate::nodes::Nodes;
 use crate::notifier::Notifier;
 use crate::pods::EndedPods;
+use crate::queue::Queues;
+use crate::requests::CountRequests;
+use crate::working::Working;
 
 /// Why the operator ended.
 #[derive(Debug, thiserror::Error)]
@@ -76,22 +80,24 @@ async fn run_until_end(args: Args) -> Result<(), StartError> {
     let address = args.metrics_listen;
     let listener =
         tokio::net::TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
-    let page = tokio::spawn(serve(listener, Page { metrics: metrics.clone(), ready: ready.clone() }));
+    let queues = Arc::<Queues>::default();
+    let page = Page { metrics: metrics.clone(), queues: queues.clone(), ready: ready.clone() };
+    let page = tokio::spawn(serve(listener, page));
     tokio::select! {
-        result = lead(args, metrics, ready) => result,
+        result = lead(args, metrics, queues, ready) => result,
         _ = page => Err(StartError::PageEnded),
     }
 }
 
 /// Waits for the lease, then reconciles; a signal ends either.
-async fn lead(args: Args, metrics: Metrics, ready: Arc<AtomicBool>) -> Result<(), StartError> {
+async fn lead(args: Args, metrics: Metrics, queues: Arc<Queues>, ready: Arc<AtomicBool>) -> Result<(), StartError> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     let mut stop = std::pin::pin!(async move {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
         tracing::info!("told to end");
     });
-    let client = Client::try_default().await.map_err(|e| StartError::Config(Box::new(e)))?;
+    let client = counted_client(&metrics).await.map_err(|e| StartError::Config(Box::new(e)))?;
     let cluster = tokio::select! { () = &mut stop => return Ok(()), id = cluster_id(&client) => id };
     ready.store(true, Ordering::Relaxed);
     let identity = identity(&args);
@@ -103,7 +109,7 @@ async fn lead(args: Args, metrics: Metrics, ready: Arc<AtomicBool>) -> Result<()
     };
     let mut held = tokio::select! { () = &mut stop => return Ok(()), held = acquire(client.clone(), terms) => held };
     metrics.set(&table::LEADER, &[], 1.0);
-    let context = context(client, &args, cluster, identity, metrics.clone())?;
+    let context = context(client, &args, cluster, identity, (metrics.clone(), queues))?;
     let ended = tokio::select! {
         lost = held.keep() => return Err(lost.into()),
         () = crate::controllers::run(context, &args.watch_namespace) => Err(StartError::ControllersEnded),
@@ -113,6 +119,12 @@ async fn lead(args: Args, metrics: Metrics, ready: Arc<AtomicBool>) -> Result<()
     metrics.set(&table::LEADER, &[], 0.0);
     held.release().await;
     ended
+}
+
+/// A client whose requests are counted.
+async fn counted_client(metrics: &Metrics) -> kube::Result<Client> {
+    let config = Config::infer().await.map_err(kube::Error::InferConfig)?;
+    Ok(ClientBuilder::try_from(config)?.with_layer(&CountRequests(metrics.clone())).build())
 }
 
 fn identity(args: &Args) -> String {
@@ -141,7 +153,7 @@ fn context(
     args: &Args,
     cluster: String,
     identity: String,
-    metrics: Metrics,
+    (metrics, queues): (Metrics, Arc<Queues>),
 ) -> Result<Shared, StartError> {
     // Pods and Services of the cluster are never behind a proxy, and speak no TLS: no authorities are looked for.
     let http = reqwest::Client::builder()
@@ -175,6 +187,9 @@ fn context(
             cluster,
         },
         nodes: Nodes::default(),
+        working: Working::default(),
+        queues,
+        written: Mutex::default(),
         summaries: Mutex::new(HashMap::new()),
         failures: Mutex::new(HashMap::new()),
     }))

@@ -6,6 +6,7 @@
 
 mod apply;
 mod decide;
+mod figures;
 mod observe;
 mod order;
 mod report;
@@ -43,46 +44,61 @@ impl JobError {
     }
 }
 
-/// One reconcile of one EncodeJob. Most changes that bring it about ask for nothing, which is seen at a glance.
+/// One reconcile of one EncodeJob.
 pub(crate) async fn reconcile(about: Arc<PartialObjectMeta<EncodeJob>>, context: Shared) -> Result<Action, JobError> {
     let (namespace, name) = (about.namespace().unwrap_or_default(), about.name_any());
-    if context.seen.is_unreadable(&namespace, &name) {
+    let stages = stages(&namespace, &name, &context);
+    context.queues.jobs.run(&namespace, &name, &context.metrics, stages).await
+}
+
+/// Most changes that bring a reconcile about ask for nothing, which is seen at a glance.
+async fn stages(namespace: &str, name: &str, context: &Shared) -> Result<Action, JobError> {
+    if context.seen.is_unreadable(namespace, name) {
         tracing::warn!(namespace, name, "EncodeJob that cannot be read: left alone until it changes");
         return Ok(Action::await_change());
     }
     let mut progress = None;
-    if let Some(observed) = observe::glance(&namespace, &name, &context).await {
+    if let Some(observed) = observe::glance(namespace, name, context).await {
         let decision = decide::decide(&observed, &context.options);
         if decision.is_nothing_new(&observed) {
-            report::measure(&namespace, &observed, &decision, &context);
-            return Ok(done(&namespace, &name, decision.requeue, &context));
+            report::measure(namespace, &observed, &decision, context);
+            return Ok(done(namespace, name, decision.requeue, context));
         }
         progress = observed.progress;
     }
-    let observed = observe::observe(&namespace, &name, progress, &context).await.map_err(JobError::Observe)?;
+    let observed = observe::observe(namespace, name, progress, context).await.map_err(JobError::Observe)?;
     let Some(observed) = observed else {
         return Ok(Action::await_change());
     };
     let decision = decide::decide(&observed, &context.options);
-    apply::apply(&namespace, &observed.job, &decision.actions, &context).await.map_err(JobError::Apply)?;
+    apply::apply(namespace, &observed.job, &decision.actions, context).await.map_err(JobError::Apply)?;
     let requeue = decision.requeue;
-    report::report(&namespace, &observed, decision, &context).await.map_err(JobError::Report)?;
-    Ok(done(&namespace, &name, requeue, &context))
+    report::report(namespace, &observed, decision, context).await.map_err(JobError::Report)?;
+    Ok(done(namespace, name, requeue, context))
 }
 
 fn done(namespace: &str, name: &str, requeue: Option<Duration>, context: &Shared) -> Action {
     context.succeeded(&format!("job/{namespace}/{name}"));
     context.metrics.add(&av1_crds::metrics::RECONCILES, &["EncodeJob", "ok"], 1.0);
-    requeue.map_or_else(Action::await_change, Action::requeue)
+    requeue.map_or_else(Action::await_change, |pause| again(namespace, name, pause, context))
+}
+
+/// Another look after `pause`.
+fn again(namespace: &str, name: &str, pause: Duration, context: &Shared) -> Action {
+    context.queues.jobs.again(namespace, name, pause);
+    Action::requeue(pause)
 }
 
 /// When to try again after an error.
 pub(crate) fn on_error(about: Arc<PartialObjectMeta<EncodeJob>>, error: &JobError, context: Shared) -> Action {
     context.metrics.add(&av1_crds::metrics::RECONCILES, &["EncodeJob", error.api().reason()], 1.0);
-    if error.api().is_conflict() {
-        return Action::requeue(Duration::from_millis(500));
-    }
-    let name = format!("job/{}/{}", about.namespace().unwrap_or_default(), about.name_any());
-    tracing::warn!(job = name, "{error}");
-    Action::requeue(context.back_off(name))
+    let (namespace, name) = (about.namespace().unwrap_or_default(), about.name_any());
+    let object = format!("job/{namespace}/{name}");
+    let pause = if error.api().is_conflict() {
+        Duration::from_millis(500)
+    } else {
+        tracing::warn!(job = object, "{error}");
+        context.back_off(object)
+    };
+    again(&namespace, &name, pause, &context)
 }

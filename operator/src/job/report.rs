@@ -1,13 +1,17 @@
 //! Tells what was decided: status, Events, metrics; the status only if it differs. Must never: decide.
 
+use std::time::Instant;
+
 use av1_crds::metrics as table;
 use av1_crds::{EncodeJob, Phase};
 use kube::{Api, Resource, ResourceExt};
 
 use super::decide::Decision;
-use super::observe::{Observed, key_of};
+use super::figures::{self, Sample};
+use super::observe::{Observed, ReportView, key_of};
 use crate::api::ApiError;
 use crate::context::Context;
+use crate::metrics::Metrics;
 use crate::writer::write_status;
 
 /// Writes the status, and when that worked, Events and metrics.
@@ -36,34 +40,16 @@ pub(crate) async fn report(
     if before != after {
         tracing::info!(namespace, job = job.name_any(), from = before.as_str(), to = after.as_str(), "phase");
     }
+    count(namespace, observed, &decision, context);
     measure(namespace, observed, &decision, context);
     context.publish(&job.object_ref(&()), decision.events).await;
     Ok(())
 }
 
-/// Takes the figures over into the metrics.
-pub(super) fn measure(namespace: &str, observed: &Observed, decision: &Decision, context: &Context) {
+/// Counts what is on record now and was not before: once a verdict, once an outcome.
+fn count(namespace: &str, observed: &Observed, decision: &Decision, context: &Context) {
     let (metrics, job, status) = (&context.metrics, &observed.job, &decision.status);
-    let (library, name) = (job.spec.library_ref.name.as_str(), job.name_any());
-    let labels = [namespace, library, name.as_str()];
-    if status.phase != Phase::Encoding || job.metadata.deletion_timestamp.is_some() {
-        metrics.remove_job(namespace, library, &name);
-    } else if let Some(page) = &observed.progress {
-        if page.total_frames > 0 {
-            metrics.set(&table::JOB_PROGRESS, &labels, page.frames as f64 / page.total_frames as f64);
-        }
-        metrics.set(&table::JOB_FRAMES_PER_SECOND, &labels, page.frames_per_second);
-        for (metric, value) in [(&table::JOB_ETA, page.eta_seconds), (&table::JOB_PROJECTED_BYTES, page.projected_size)]
-        {
-            match value {
-                Some(value) => metrics.set(metric, &labels, value as f64),
-                None => metrics.remove(metric, &labels),
-            }
-        }
-        if let Some(plan) = &page.plan {
-            metrics.set(&table::JOB_WORKERS, &labels, f64::from(plan.workers));
-        }
-    }
+    let library = job.spec.library_ref.name.as_str();
     if let Some(verdict) = &decision.verdict {
         metrics.add(&table::FRAMES_ENCODED, &[], verdict.frames as f64);
         metrics.add(&table::BYTES_READ, &[], verdict.source.as_ref().map_or(0, |s| s.size) as f64);
@@ -71,6 +57,16 @@ pub(super) fn measure(namespace: &str, observed: &Observed, decision: &Decision,
         for check in status.checks.iter().filter(|c| !c.passed) {
             metrics.add(&table::VERIFICATION_FAILURES, &[&check.name], 1.0);
         }
+        context.working.resumed((namespace, &job.name_any()), status.run, verdict.chunks_resumed, metrics);
+        let report = match &observed.report {
+            ReportView::Got(report) => Some(report.as_ref()),
+            _ => None,
+        };
+        let samples = figures::of_verdict(namespace, library, verdict, status.media.as_ref(), report);
+        samples.iter().for_each(|sample| observe(sample, metrics));
+    }
+    if let Some(sample) = figures::of_settling(job, status, observed.now) {
+        observe(&sample, metrics);
     }
     if status.phase.is_terminal() && observed.phase() != status.phase {
         let reason = status.outcome.as_ref().map_or("", |o| o.reason.as_str());
@@ -79,5 +75,38 @@ pub(super) fn measure(namespace: &str, observed: &Observed, decision: &Decision,
         if status.phase == Phase::Succeeded && observed.phase() == Phase::Settling {
             metrics.add(&table::BYTES_SAVED, &[], status.result.as_ref().map_or(0, |r| r.bytes_saved).max(0) as f64);
         }
+    }
+}
+
+fn observe(sample: &Sample, metrics: &Metrics) {
+    let labels: Vec<&str> = sample.labels.iter().map(String::as_str).collect();
+    metrics.observe(sample.metric, &labels, sample.value);
+}
+
+/// Sets the gauges of a job that encodes and of its node, or takes them away.
+pub(super) fn measure(namespace: &str, observed: &Observed, decision: &Decision, context: &Context) {
+    let (metrics, job, status) = (&context.metrics, &observed.job, &decision.status);
+    let (library, name) = (job.spec.library_ref.name.as_str(), job.name_any());
+    let labels = [namespace, library, name.as_str()];
+    if status.phase != Phase::Encoding || job.metadata.deletion_timestamp.is_some() {
+        metrics.remove_job(namespace, library, &name);
+        context.working.end((namespace, &name), metrics);
+        return;
+    }
+    let node = observed.encode_pod().and_then(|pod| pod.node.as_deref());
+    context.working.see((namespace, &name), node, observed.progress.as_ref(), Instant::now(), metrics);
+    let Some(page) = &observed.progress else { return };
+    if page.total_frames > 0 {
+        metrics.set(&table::JOB_PROGRESS, &labels, page.frames as f64 / page.total_frames as f64);
+    }
+    metrics.set(&table::JOB_FRAMES_PER_SECOND, &labels, page.frames_per_second);
+    for (metric, value) in [(&table::JOB_ETA, page.eta_seconds), (&table::JOB_PROJECTED_BYTES, page.projected_size)] {
+        match value {
+            Some(value) => metrics.set(metric, &labels, value as f64),
+            None => metrics.remove(metric, &labels),
+        }
+    }
+    if let Some(plan) = &page.plan {
+        metrics.set(&table::JOB_WORKERS, &labels, f64::from(plan.workers));
     }
 }

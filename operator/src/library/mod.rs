@@ -8,6 +8,7 @@ mod apply;
 mod decide;
 mod hidden;
 mod observe;
+mod pace;
 mod report;
 
 /// What tests of both reconcilers together need.
@@ -17,7 +18,7 @@ pub(crate) use {
     observe::{Observed, SummaryView},
 };
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use av1_crds::MediaLibrary;
@@ -55,33 +56,51 @@ pub(crate) async fn reconcile(
     let (namespace, name) = (guard.meta().namespace.clone().unwrap_or_default(), guard.name_any());
     if let Err(error) = &guard.0 {
         tracing::warn!(namespace, name, %error, "MediaLibrary that cannot be read: left alone until it changes");
+        context.queues.libraries.forget(&namespace, &name);
         return Ok(Action::await_change());
     }
-    let Some(observed) = observe::observe(&namespace, &name, &context).await.map_err(LibraryError::Observe)? else {
-        forget(&namespace, &name, &context);
+    let stages = stages(&namespace, &name, &context);
+    context.queues.libraries.run(&namespace, &name, &context.metrics, stages).await
+}
+
+async fn stages(namespace: &str, name: &str, context: &Shared) -> Result<Action, LibraryError> {
+    let Some(observed) = observe::observe(namespace, name, context).await.map_err(LibraryError::Observe)? else {
+        forget(namespace, name, context);
         return Ok(Action::await_change());
     };
     let decision = decide::decide(&observed, &context.options);
-    let applied = apply::apply(&namespace, &observed, decision, &context).await.map_err(LibraryError::Apply)?;
-    let requeue = report::report(&namespace, &observed, applied, &context).await.map_err(LibraryError::Report)?;
+    let applied = apply::apply(namespace, &observed, decision, context).await.map_err(LibraryError::Apply)?;
+    let requeue = report::report(namespace, &observed, applied, context).await.map_err(LibraryError::Report)?;
     context.succeeded(&format!("library/{namespace}/{name}"));
     context.metrics.add(&av1_crds::metrics::RECONCILES, &["MediaLibrary", "ok"], 1.0);
-    Ok(Action::requeue(requeue))
+    Ok(again(namespace, name, requeue, context))
 }
 
-/// Takes away the series of a library that is gone, and of its jobs.
+/// Another look after `pause`.
+fn again(namespace: &str, name: &str, pause: Duration, context: &Shared) -> Action {
+    context.queues.libraries.again(namespace, name, pause);
+    Action::requeue(pause)
+}
+
+/// Takes away the series of a library that is gone, and of its jobs, and forgets what was kept about it.
 pub(crate) fn forget(namespace: &str, name: &str, context: &Shared) {
     context.metrics.remove_all(&[("namespace", namespace), ("library", name)]);
     context.succeeded(&format!("library/{namespace}/{name}"));
+    context.queues.libraries.forget(namespace, name);
+    let mut written = context.written.lock().unwrap_or_else(PoisonError::into_inner);
+    written.remove(&(namespace.to_owned(), name.to_owned()));
 }
 
 /// When to try again after an error.
 pub(crate) fn on_error(guard: Arc<DeserializeGuard<MediaLibrary>>, error: &LibraryError, context: Shared) -> Action {
     context.metrics.add(&av1_crds::metrics::RECONCILES, &["MediaLibrary", error.api().reason()], 1.0);
-    if error.api().is_conflict() {
-        return Action::requeue(Duration::from_millis(500));
-    }
-    let name = format!("library/{}/{}", guard.meta().namespace.as_deref().unwrap_or_default(), guard.name_any());
-    tracing::warn!(library = name, "{error}");
-    Action::requeue(context.back_off(name))
+    let (namespace, name) = (guard.meta().namespace.clone().unwrap_or_default(), guard.name_any());
+    let object = format!("library/{namespace}/{name}");
+    let pause = if error.api().is_conflict() {
+        Duration::from_millis(500)
+    } else {
+        tracing::warn!(library = object, "{error}");
+        context.back_off(object)
+    };
+    again(&namespace, &name, pause, &context)
 }
