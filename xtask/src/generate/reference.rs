@@ -158,17 +158,28 @@ fn write_exit_codes(out: &mut String) -> std::fmt::Result {
 }
 
 fn write_metrics(out: &mut String) -> std::fmt::Result {
-    out.push_str("\n## Metrics of the operator\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n");
-    for metric in metrics::ALL {
-        let kind = match metric.kind {
-            metrics::Kind::Histogram(buckets) => {
-                let bounds: Vec<String> = buckets.iter().map(f64::to_string).collect();
-                format!("histogram to {}", bounds.join(", "))
-            }
-            kind => kind.name().to_owned(),
-        };
-        let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
-        writeln!(out, "| `{}` | {kind} | {} | {} |", metric.name, labels.join(" "), cell(metric.help))?;
+    let tables = [
+        ("operator, `:8080/metrics`", "the operator", metrics::ALL),
+        ("encode pods, `:9090/metrics`", "encode pods", metrics::ENCODE_POD),
+        ("catalog pods, `:9090/metrics`", "catalog pods", metrics::CATALOG_POD),
+    ];
+    out.push_str("\n## Metrics\n\nIn Prometheus' text format. Besides those below each page has the figures of its process (`process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_open_fds` and so on).\n");
+    for (place, title, table) in tables {
+        write!(
+            out,
+            "\n### Metrics of {title}\n\nServed by the {place}.\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n"
+        )?;
+        for metric in table {
+            let kind = match metric.kind {
+                metrics::Kind::Histogram(buckets) => {
+                    let bounds: Vec<String> = buckets.iter().map(f64::to_string).collect();
+                    format!("histogram, upper bounds {}", bounds.join(" "))
+                }
+                kind => kind.name().to_owned(),
+            };
+            let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+            writeln!(out, "| `{}` | {kind} | {} | {} |", metric.name, labels.join(" "), cell(metric.help))?;
+        }
     }
     Ok(())
 }
