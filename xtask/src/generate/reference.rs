@@ -159,15 +159,15 @@ fn write_exit_codes(out: &mut String) -> std::fmt::Result {
 
 fn write_metrics(out: &mut String) -> std::fmt::Result {
     let tables = [
-        ("operator, `:8080/metrics`", "the operator", metrics::ALL),
-        ("encode pods, `:9090/metrics`", "encode pods", metrics::ENCODE_POD),
-        ("catalog pods, `:9090/metrics`", "catalog pods", metrics::CATALOG_POD),
+        ("the operator", 8080, metrics::ALL),
+        ("encode pods", av1_crds::AGENT_PORT, metrics::ENCODE_POD),
+        ("catalog pods", av1_crds::AGENT_PORT, metrics::CATALOG_POD),
     ];
     out.push_str("\n## Metrics\n\nIn Prometheus' text format. Besides those below each page has the figures of its process (`process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_open_fds` and so on).\n");
-    for (place, title, table) in tables {
+    for (title, port, table) in tables {
         write!(
             out,
-            "\n### Metrics of {title}\n\nServed by the {place}.\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n"
+            "\n### Metrics of {title}\n\n`/metrics` on port {port}.\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n"
         )?;
         for metric in table {
             let kind = match metric.kind {

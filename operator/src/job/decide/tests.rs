@@ -239,8 +239,11 @@ fn an_encoded_file_is_settled_only_with_the_report_that_was_announced() {
         ("True AsExpected".into(), "True AsExpected".into())
     );
     assert_eq!(names(&decision), [] as [String; 0], "the Job is deleted once the outcome is on record");
+    assert!(decision.verdict.is_some() && !decision.is_nothing_new(&o), "its figures are counted when it is on record");
     o.job.status = Some(decision.status);
-    assert_eq!(names(&decide(&o, &options())), ["delete job-encode-1", "create job-settle-1"]);
+    let recorded = decide(&o, &options());
+    assert_eq!(names(&recorded), ["delete job-encode-1", "create job-settle-1"]);
+    assert!(recorded.verdict.is_none(), "and not once more");
 }
 
 #[test]
