@@ -19,13 +19,13 @@ def scrape():
     return kube.kubectl("get", "--raw", f"/api/v1/namespaces/{kube.OPERATOR_NAMESPACE}/services/{kube.RELEASE}:metrics/proxy/metrics")
 
 
-def find(text, metric, **wanted):
+def find(text, metric, /, **wanted):
     """Labels and value of every series of the metric that has these labels."""
     found = [(dict(LABEL.findall(m[2] or "")), float(m[3])) for m in SAMPLE.finditer(text) if m[1] == metric]
     return [(labels, value) for labels, value in found if wanted.items() <= labels.items()]
 
 
-def total(text, metric, **wanted):
+def total(text, metric, /, **wanted):
     return sum(value for _, value in find(text, metric, **wanted))
 
 
@@ -53,7 +53,7 @@ class Context(Library):
                 if "# TYPE" in text and len(text) >= len(self.pages.get(role, "")):
                     self.pages[role] = text
 
-    def rose(self, metric, **labels):
+    def rose(self, metric, /, **labels):
         return total(self.after, metric, **labels) - total(self.before, metric, **labels)
 
 
