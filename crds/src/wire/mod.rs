@@ -7,6 +7,7 @@ mod prepare;
 mod restore;
 mod settle;
 mod sidecars;
+mod snapshot;
 mod survey;
 
 pub use catalog::*;
@@ -15,6 +16,7 @@ pub use prepare::*;
 pub use restore::*;
 pub use settle::*;
 pub use sidecars::*;
+pub use snapshot::*;
 pub use survey::*;
 
 use schemars::JsonSchema;

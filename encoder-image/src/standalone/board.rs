@@ -8,16 +8,14 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use av1_crds::wire::{EncodeProgress, EncodeVerdict};
+use av1_crds::wire::{
+    EncodeProgress, EncodeVerdict, MOST_EVENTS, Snapshot, SnapshotEvent, SnapshotJob, SnapshotSystem,
+};
 use axum::routing::get;
 use axum::{Json, Router};
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::job::{Job, Left};
-
-/// Most events that are kept.
-const MOST_EVENTS: usize = 50;
 
 /// A handle that can be copied around.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +33,7 @@ pub(crate) struct View {
     completed: u64,
     failed: u64,
     bytes_encoded: u64,
-    events: VecDeque<Event>,
+    events: VecDeque<SnapshotEvent>,
     last_cpu: Option<CpuTimes>,
 }
 
@@ -46,59 +44,6 @@ pub(crate) struct JobView {
     pub(crate) size: u64,
     pub(crate) settling: bool,
     pub(crate) progress: EncodeProgress,
-}
-
-/// Something that happened.
-#[derive(Debug, Clone, Serialize)]
-struct Event {
-    timestamp_unix_ms: i64,
-    message: String,
-}
-
-/// The document; these names are what readers of it know.
-#[derive(Debug, Serialize)]
-struct Document {
-    timestamp_unix_ms: i64,
-    jobs: Vec<JobFigures>,
-    system: System,
-    queue_len: u64,
-    running_jobs: usize,
-    completed_jobs: u64,
-    failed_jobs: u64,
-    total_bytes_encoded: u64,
-    events: Vec<Event>,
-}
-
-#[derive(Debug, Serialize)]
-struct JobFigures {
-    id: String,
-    input_path: String,
-    stage: &'static str,
-    /// 0 to 1, of the frames.
-    progress: f64,
-    fps: f64,
-    bitrate_kbps: Option<u64>,
-    crf: Option<u32>,
-    encoder: Option<String>,
-    workers: Option<u32>,
-    est_remaining_secs: Option<u64>,
-    frames_encoded: u64,
-    total_frames: u64,
-    size_in_bytes_before: u64,
-    /// Projected until the job has ended.
-    size_in_bytes_after: Option<u64>,
-    vmaf: Option<f64>,
-    psnr: Option<f64>,
-    ssim: Option<f64>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-struct System {
-    cpu_usage_percent: f64,
-    mem_usage_percent: f64,
-    load_avg_1: f64,
-    load_avg_5: f64,
-    load_avg_15: f64,
 }
 
 /// Ticks since the machine started.
@@ -127,7 +72,7 @@ impl Board {
     /// Writes down what happened.
     pub(crate) fn event(&self, message: String) {
         let mut view = self.lock();
-        view.events.push_back(Event { timestamp_unix_ms: Timestamp::now().as_millisecond(), message });
+        view.events.push_back(SnapshotEvent { timestamp_unix_ms: Timestamp::now().as_millisecond(), message });
         let surplus = view.events.len().saturating_sub(MOST_EVENTS);
         view.events.drain(..surplus);
     }
@@ -191,7 +136,7 @@ impl Board {
         Ok(address)
     }
 
-    fn document(&self) -> Document {
+    fn document(&self) -> Snapshot {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let cpu = cpu_times(&read("/proc/stat"));
         let mut view = self.lock();
@@ -200,10 +145,10 @@ impl Board {
         let used = used.flatten().or_else(|| busy_percent(CpuTimes { busy: 0, all: 0 }, cpu?));
         view.last_cpu = cpu;
         let [load_avg_1, load_avg_5, load_avg_15] = loads(&read("/proc/loadavg"));
-        Document {
+        Snapshot {
             timestamp_unix_ms: Timestamp::now().as_millisecond(),
             jobs: view.jobs.iter().map(|(uid, job)| figures(uid, job)).collect(),
-            system: System {
+            system: SnapshotSystem {
                 cpu_usage_percent: used.unwrap_or_default(),
                 mem_usage_percent: memory_percent(&read("/proc/meminfo")).unwrap_or_default(),
                 load_avg_1,
@@ -211,7 +156,7 @@ impl Board {
                 load_avg_15,
             },
             queue_len: view.queue,
-            running_jobs: view.jobs.len(),
+            running_jobs: view.jobs.len() as u64,
             completed_jobs: view.completed,
             failed_jobs: view.failed,
             total_bytes_encoded: view.bytes_encoded,
@@ -236,13 +181,13 @@ impl JobView {
     }
 }
 
-fn figures(uid: &str, job: &JobView) -> JobFigures {
+fn figures(uid: &str, job: &JobView) -> SnapshotJob {
     let progress = &job.progress;
     let plan = progress.plan.as_ref();
-    JobFigures {
+    SnapshotJob {
         id: uid.to_owned(),
         input_path: job.path.clone(),
-        stage: job.stage(),
+        stage: job.stage().to_owned(),
         progress: job.part(),
         fps: progress.frames_per_second,
         bitrate_kbps: progress.bit_rate.map(|bits| bits / 1_000),
