@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// What av1-operator is doing, and why.
 #[derive(Debug, Parser)]
@@ -39,15 +39,8 @@ pub(crate) struct ClusterArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show the queue: every live job with its stage, progress, rate and time to go
-    Top {
-        /// Print one frame as text (required: this release has no live screen)
-        #[arg(long, required = true, action = ArgAction::SetTrue)]
-        once: bool,
-        /// How to print it
-        #[arg(short, long, value_enum, default_value_t = TableFormat::Table)]
-        output: TableFormat,
-    },
+    /// Watch the queue live: jobs with progress, rate and time to go, nodes, throughput, events; `?` lists the keys
+    Top(TopArguments),
     /// List every file of a library with its verdict, and why
     Files {
         /// Name of the MediaLibrary
@@ -74,6 +67,26 @@ pub(crate) enum Command {
     Retry(RetryArguments),
     /// Stop a job and keep the file as it is; no scan takes it up again
     Cancel(ChangeArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArguments {
+    /// Print one frame as text instead
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// How to print that frame; implies --once [default: table]
+    #[arg(short, long, value_enum)]
+    pub(crate) output: Option<TopFormat>,
+    /// Prometheus whose history fills the chart, such as http://localhost:9090
+    #[arg(long, value_name = "URL")]
+    pub(crate) prometheus: Option<String>,
+}
+
+impl TopArguments {
+    /// The format of the one frame, unless the live screen is asked for.
+    pub(crate) fn frame(&self) -> Option<TopFormat> {
+        self.output.or(self.once.then_some(TopFormat::Table))
+    }
 }
 
 /// A job, or a file of a library.
@@ -123,13 +136,15 @@ pub(crate) struct EncodeArguments {
     pub(crate) wait: bool,
 }
 
-/// Formats of a table that has no document.
+/// Formats of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TableFormat {
+pub(crate) enum TopFormat {
     /// For a terminal of 120 columns
     Table,
     /// Nothing cut
     Wide,
+    /// A JSON document with jobs, nodes' means, counts and the last events
+    Json,
 }
 
 /// Formats of a list.
@@ -170,10 +185,18 @@ mod tests {
     }
 
     #[test]
-    fn top_without_once_is_a_usage_error_that_names_once() {
-        let error = Arguments::try_parse_from(["kubectl-av1", "top"]).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("--once"), "{error}");
+    fn top_is_live_unless_a_frame_is_asked_for() {
+        let frame = |line: &[&str]| match Arguments::try_parse_from([&["kubectl-av1", "top"], line].concat())
+            .unwrap()
+            .command
+        {
+            Command::Top(top) => top.frame(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(frame(&["--prometheus", "http://p:9090"]), None);
+        assert_eq!(frame(&["--once"]), Some(TopFormat::Table));
+        assert_eq!(frame(&["-o", "json"]), Some(TopFormat::Json));
+        assert_eq!(frame(&["--once", "-o", "wide"]), Some(TopFormat::Wide));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use av1_crds::{EncodeJob, MediaLibrary};
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Event, Service};
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::DeserializeGuard;
@@ -32,7 +32,11 @@ pub(crate) struct Listed<K> {
     pub(crate) unreadable: Vec<String>,
 }
 
+/// Events of the kinds of av1-operator.
+pub(crate) const OUR_EVENTS: &str = "involvedObject.apiVersion=av1.media/v1alpha1";
+
 /// A connection and the namespaces that were asked for.
+#[derive(Clone)]
 pub(crate) struct Cluster {
     client: Client,
     server: String,
@@ -68,11 +72,21 @@ impl Cluster {
     }
 
     pub(crate) async fn libraries(&self) -> Result<Listed<MediaLibrary>, Error> {
-        self.list(self.api(), "list MediaLibraries").await
+        self.list(self.api(), ListParams::default(), "list MediaLibraries").await
     }
 
     pub(crate) async fn jobs(&self) -> Result<Listed<EncodeJob>, Error> {
-        self.list(self.api(), "list EncodeJobs").await
+        self.list(self.api(), ListParams::default(), "list EncodeJobs").await
+    }
+
+    /// Events of both kinds.
+    pub(crate) async fn events(&self) -> Result<Listed<Event>, Error> {
+        self.list(self.api(), ListParams::default().fields(OUR_EVENTS), "list Events").await
+    }
+
+    /// The same connection, for another namespace.
+    pub(crate) fn looking_at(&self, namespace: Option<String>) -> Self {
+        Self { namespace, ..self.clone() }
     }
 
     pub(crate) async fn library(&self, namespace: &str, name: &str) -> Result<MediaLibrary, Error> {
@@ -84,7 +98,7 @@ impl Cluster {
                 // Distinguishes a missing object from a missing kind.
                 self.list_page(
                     &Api::<DeserializeGuard<MediaLibrary>>::namespaced(self.client.clone(), namespace),
-                    None,
+                    &ListParams::default().limit(1),
                     &action,
                 )
                 .await?;
@@ -138,7 +152,8 @@ impl Cluster {
         self.client.request_text(request).await.map_err(|error| self.explain(error, &action))
     }
 
-    fn api<K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>>(
+    /// Objects of one kind in the namespaces that were asked for; one that cannot be read does not stop the others.
+    pub(crate) fn api<K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>>(
         &self,
     ) -> Api<DeserializeGuard<K>>
     where
@@ -150,14 +165,15 @@ impl Cluster {
         }
     }
 
-    async fn list<K>(&self, api: Api<DeserializeGuard<K>>, action: &str) -> Result<Listed<K>, Error>
+    async fn list<K>(&self, api: Api<DeserializeGuard<K>>, params: ListParams, action: &str) -> Result<Listed<K>, Error>
     where
         K: Clone + Debug + DeserializeOwned + Resource,
     {
         let mut listed = Listed { items: Vec::new(), unreadable: Vec::new() };
         let mut next = None;
         loop {
-            let page = self.list_page(&api, next.take(), action).await?;
+            let params = ListParams { limit: Some(PAGE), continue_token: next.take(), ..params.clone() };
+            let page = self.list_page(&api, &params, action).await?;
             for item in page.items {
                 match item.0 {
                     Ok(item) => listed.items.push(item),
@@ -176,17 +192,21 @@ impl Cluster {
     async fn list_page<K>(
         &self,
         api: &Api<DeserializeGuard<K>>,
-        token: Option<String>,
+        params: &ListParams,
         action: &str,
     ) -> Result<kube::api::ObjectList<DeserializeGuard<K>>, Error>
     where
         K: Clone + Debug + DeserializeOwned + Resource,
     {
-        let params = ListParams { limit: Some(PAGE), continue_token: token, ..ListParams::default() };
-        api.list(&params).await.map_err(|error| match &error {
+        api.list(params).await.map_err(|error| self.explain_kind(error, action))
+    }
+
+    /// Why objects of a kind could not be had.
+    pub(crate) fn explain_kind(&self, error: kube::Error, action: &str) -> Error {
+        match &error {
             kube::Error::Api(status) if status.code == 404 => Error::NotInstalled { server: self.server.clone() },
             _ => self.explain(error, action),
-        })
+        }
     }
 
     fn explain(&self, error: kube::Error, action: &str) -> Error {

@@ -41,6 +41,12 @@ pub(crate) enum Error {
     Api { action: String, message: String },
     #[error("cannot read the answer to \"{action}\": {cause}; do operator and plugin have the same version?")]
     Answer { action: String, cause: String },
+    #[error(
+        "stdout is no terminal: `kubectl av1 top --once` prints one frame as text, `kubectl av1 top -o json` a document"
+    )]
+    NoTerminal,
+    #[error("ended by {name}")]
+    Signal { name: &'static str, number: u8 },
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -50,6 +56,8 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::EndedOtherwise { .. } => ENDED_OTHERWISE,
+            // As shells have it of a program that a signal ended.
+            Self::Signal { number, .. } => 128 + number,
             _ => FAILED,
         }
     }

@@ -8,6 +8,8 @@ mod cluster;
 mod commands;
 mod error;
 mod exposition;
+mod operator;
+mod screen;
 mod view;
 
 use std::io::{ErrorKind, Write};

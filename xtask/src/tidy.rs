@@ -44,6 +44,10 @@ const PURE: &[(&str, bool)] = &[
     ("operator/src/library/decide.rs", true),
     ("operator/src/job/decide.rs", true),
     ("kubectl-av1/src/view/", true),
+    ("kubectl-av1/src/screen/draw/", true),
+    ("kubectl-av1/src/screen/model/", true),
+    ("kubectl-av1/src/screen/keys.rs", true),
+    ("kubectl-av1/src/screen/update.rs", true),
 ];
 
 /// Checks every file that git knows or would add; prints each finding.

@@ -12,6 +12,7 @@ use super::{print, remark};
 use crate::args::{ChangeArguments, EncodeArguments, RetryArguments, Target};
 use crate::cluster::Cluster;
 use crate::error::Error;
+use crate::screen::Wish;
 use crate::view::change::{created, ended, is_wanted, patched, progress, wanted_phase};
 
 /// Between two looks at a job that is waited for.
@@ -28,11 +29,45 @@ pub(crate) async fn skip(cluster: &Cluster, arguments: &ChangeArguments) -> Resu
 pub(crate) async fn cancel(cluster: &Cluster, arguments: &ChangeArguments) -> Result<(), Error> {
     let change = Change::of(cluster)?;
     let job = change.existing(&arguments.target).await?;
-    let phase = phase_of(&job);
+    change.patch(&job, cancelling(&job)?, arguments.wait).await
+}
+
+/// Carries out what the screen asks for of one job; says what was changed.
+pub(crate) async fn wish(cluster: &Cluster, namespace: &str, name: &str, wish: Wish) -> Result<String, Error> {
+    let job = cluster.job(namespace, name).await?;
+    let spec = match wish {
+        Wish::Undo => desiring(&job, Desired::Original),
+        Wish::Cancel => cancelling(&job)?,
+        Wish::Pause => suspending(&job, true, "pause")?,
+        Wish::Resume => suspending(&job, false, "resume")?,
+    };
+    let after = cluster.patch_job(namespace, name, &json!({"spec": spec})).await?;
+    Ok(patched(&job, &after))
+}
+
+/// The change of spec that cancels a job.
+fn cancelling(job: &EncodeJob) -> Result<Value, Error> {
+    let phase = phase_of(job);
     if phase.is_terminal() && phase != Phase::Cancelled {
         return Err(Error::Ended { job: job.name_any(), phase: phase.as_str(), action: "cancel" });
     }
-    change.patch(&job, json!({"desired": Desired::Cancelled}), arguments.wait).await
+    Ok(json!({"desired": Desired::Cancelled}))
+}
+
+/// The change of spec that pauses a job or lets it go on.
+fn suspending(job: &EncodeJob, suspend: bool, action: &'static str) -> Result<Value, Error> {
+    let phase = phase_of(job);
+    if phase.is_terminal() {
+        return Err(Error::Ended { job: job.name_any(), phase: phase.as_str(), action });
+    }
+    Ok(json!({"suspend": suspend}))
+}
+
+/// The change of spec by which a job is to come to what is desired.
+fn desiring(job: &EncodeJob, desired: Desired) -> Value {
+    // Asked for before, and it came to something else: once more.
+    let again = job.spec.desired == desired && phase_of(job).is_terminal() && phase_of(job) != wanted_phase(desired);
+    if again { json!({"retry": job.spec.retry + 1}) } else { json!({"desired": desired}) }
 }
 
 pub(crate) async fn retry(cluster: &Cluster, arguments: &RetryArguments) -> Result<(), Error> {
@@ -97,13 +132,7 @@ async fn desire(cluster: &Cluster, arguments: &ChangeArguments, desired: Desired
         }
     };
     match (job, &arguments.target.path) {
-        (Some(job), _) if job.spec.desired == desired && phase_of(&job).is_terminal() => {
-            // Asked for before, and it came to something else: once more.
-            let again = phase_of(&job) != wanted_phase(desired);
-            let spec = if again { json!({"retry": job.spec.retry + 1}) } else { json!({"desired": desired}) };
-            change.patch(&job, spec, arguments.wait).await
-        }
-        (Some(job), _) => change.patch(&job, json!({"desired": desired}), arguments.wait).await,
+        (Some(job), _) => change.patch(&job, desiring(&job, desired), arguments.wait).await,
         (None, path) => {
             let path = path.as_deref().unwrap_or_default();
             change.create(spec(&arguments.target.name, path, desired), arguments.wait).await

@@ -1,7 +1,7 @@
 //! The commands: each reads what it needs, or changes the one thing that it is for, and hands it to a view. Must never: lay out
 //! text.
 
-mod change;
+pub(crate) mod change;
 mod files;
 mod status;
 mod top;
@@ -19,7 +19,7 @@ use crate::view::Palette;
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let cluster = Cluster::open(&arguments.cluster).await?;
     match arguments.command {
-        Command::Top { output, .. } => top::run(&cluster, output).await,
+        Command::Top(arguments) => top::run(cluster, &arguments).await,
         Command::Files { library, output } => files::run(&cluster, &library, output).await,
         Command::Undo(arguments) => change::undo(&cluster, &arguments).await,
         Command::Skip(arguments) => change::skip(&cluster, &arguments).await,

@@ -1,15 +1,31 @@
-//! `top --once`: the queue from the resources, with fresher figures from the operator's metrics where they can be had.
+//! `top`: the live screen, or one frame of it, from the resources, with fresher figures from the operator's metrics where they can
+//! be had.
 
-use av1_crds::labels;
+use std::io::IsTerminal;
 
-use super::{palette, print};
-use crate::args::TableFormat;
+use jiff::Timestamp;
+
+use super::{palette, print, print_json, remark};
+use crate::args::{TopArguments, TopFormat};
 use crate::cluster::Cluster;
 use crate::error::Error;
-use crate::exposition::{Gauges, job_gauges};
+use crate::exposition::Page;
+use crate::operator::Operator;
+use crate::screen;
+use crate::view::document::document;
 use crate::view::top::{Frame, render};
 
-pub(crate) async fn run(cluster: &Cluster, output: TableFormat) -> Result<(), Error> {
+pub(crate) async fn run(cluster: Cluster, arguments: &TopArguments) -> Result<(), Error> {
+    match arguments.frame() {
+        Some(format) => once(&cluster, format).await,
+        None if std::io::stdout().is_terminal() => {
+            screen::run(cluster, arguments.prometheus.as_deref(), palette()).await
+        }
+        None => Err(Error::NoTerminal),
+    }
+}
+
+async fn once(cluster: &Cluster, format: TopFormat) -> Result<(), Error> {
     let libraries = cluster.libraries().await?;
     let jobs = cluster.jobs().await?;
     let mut notes: Vec<String> = libraries
@@ -18,30 +34,22 @@ pub(crate) async fn run(cluster: &Cluster, output: TableFormat) -> Result<(), Er
         .chain(&jobs.unreadable)
         .map(|what| format!("This version cannot read {what}"))
         .collect();
-    let gauges = operator_gauges(cluster).await.unwrap_or_else(|problem| {
+    let page = Operator::default().page(cluster).await.unwrap_or_else(|problem| {
         notes.push(format!(
             "The operator's metrics are away ({problem}): figures are from the API, up to a minute old."
         ));
-        Gauges::new()
+        Page::default()
     });
-    let frame = Frame::new(&libraries.items, &jobs.items, &gauges, notes);
-    print(&render(&frame, output == TableFormat::Wide, palette()))
-}
-
-/// The operator's gauges of jobs, or in a few words why they are away.
-async fn operator_gauges(cluster: &Cluster) -> Result<Gauges, String> {
-    let services = cluster.services(&format!("{}=operator", labels::ROLE)).await.map_err(|error| error.to_string())?;
-    if services.is_empty() {
-        return Err("no Service of an operator in this cluster".to_owned());
+    if format == TopFormat::Json {
+        let events = cluster.events().await.unwrap_or_else(|problem| {
+            notes.push(format!("Without events: {problem}"));
+            Default::default()
+        });
+        for note in &notes {
+            remark(note)?;
+        }
+        return print_json(&document(&libraries.items, &jobs.items, &page, &events.items, Timestamp::now()));
     }
-    let mut gauges = Gauges::new();
-    for service in services {
-        let (Some(namespace), Some(name)) = (service.metadata.namespace, service.metadata.name) else {
-            continue;
-        };
-        let text =
-            cluster.page(&namespace, &format!("{name}:metrics"), "metrics").await.map_err(|error| error.to_string())?;
-        gauges.extend(job_gauges(&text));
-    }
-    Ok(gauges)
+    let frame = Frame::new(&libraries.items, &jobs.items, &page.jobs, notes);
+    print(&render(&frame, format == TopFormat::Wide, palette()))
 }

@@ -16,6 +16,9 @@ pub(crate) fn patched(before: &EncodeJob, after: &EncodeJob) -> String {
     if old.retry != new.retry {
         changes.push(format!("retry {} -> {}", old.retry, new.retry));
     }
+    if old.suspend != new.suspend {
+        changes.push(format!("suspend {} -> {}", old.suspend, new.suspend));
+    }
     if old.force != new.force {
         changes.push(format!("force [{}] -> [{}]", old.force.join(", "), new.force.join(", ")));
     }

@@ -1,15 +1,17 @@
 //! How things look: values in, text out. Must never: ask a cluster, a clock, the environment or a terminal for anything.
 
 pub(crate) mod change;
+pub(crate) mod document;
 pub(crate) mod files;
 pub(crate) mod status;
 mod table;
-mod text;
+pub(crate) mod text;
 pub(crate) mod top;
 
 /// Whether text is coloured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Palette {
+    #[default]
     Plain,
     Colours,
 }

@@ -51,6 +51,19 @@ pub(crate) fn bit_rate(bits: i64) -> String {
     }
 }
 
+/// `1,234,567`.
+pub(crate) fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut out = if number < 0 { "-".to_owned() } else { String::new() };
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// `1 file`, `2 files`.
 pub(crate) fn count(number: i64, noun: &str) -> String {
     let plural = match noun.strip_suffix('y') {
@@ -82,6 +95,11 @@ mod tests {
         assert_eq!(bar(0.999, 4), "███░  99%");
         assert_eq!(bar(1.0, 4), "████ 100%");
         assert_eq!(bar(-1.0, 4), "░░░░   0%");
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!([0, 999, 1_000, -1_234_567].map(grouped), ["0", "999", "1,000", "-1,234,567"]);
     }
 
     #[test]

@@ -292,6 +292,7 @@ mod tests {
             frames_per_second: Some(15.0),
             eta_seconds: Some(61.9),
             workers: Some(2.0),
+            ..JobGauges::default()
         };
         let gauges = Gauges::from([(("media".to_owned(), "films-a".to_owned()), fresher)]);
         let frame = Frame::new(&[library("films", "True", "")], &jobs(), &gauges, Vec::new());
