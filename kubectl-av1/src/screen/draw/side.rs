@@ -61,16 +61,19 @@ pub(super) fn chart(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer
         return;
     }
     let lines = model.chart.lines(&model.jobs, model.now, area.width.into());
-    let inner = section(buffer, area, &format!("Throughput, last {}", figures::duration(lines.span as u64)), theme);
+    let span =
+        if lines.span % 3_600 == 0 { format!("{}h", lines.span / 3_600) } else { format!("{}m", lines.span / 60) };
+    let inner = section(buffer, area, &format!("Throughput, last {span}"), theme);
     let upper = inner.height.div_ceil(2);
     let parts = [Rect { height: upper, ..inner }, Rect { y: inner.y + upper, height: inner.height - upper, ..inner }];
     let rate = |value: f64| format!("{value:.1}");
     let bytes = |value: f64| figures::size(value as i128);
-    let words: [(&str, &Vec<Option<f64>>, &dyn Fn(f64) -> String); 2] =
-        [("frames/s", &lines.frames_per_second, &rate), ("saved/h", &lines.saved, &bytes)];
-    for (part, (name, values, show)) in parts.into_iter().zip(words) {
+    let rate_now = model.loaded.then(|| model.frames_per_second());
+    let saved_now = lines.saved.last().copied().flatten();
+    let words: [(&str, &Vec<Option<f64>>, Option<f64>, &dyn Fn(f64) -> String); 2] =
+        [("frames/s", &lines.frames_per_second, rate_now, &rate), ("saved/h", &lines.saved, saved_now, &bytes)];
+    for (part, (name, values, now, show)) in parts.into_iter().zip(words) {
         let most = values.iter().flatten().fold(0.0, |most: f64, value| most.max(*value));
-        let now = values.last().copied().flatten();
         let x = put(buffer, row(part, 0), 0, &format!("{name} "), theme.faint());
         let x = put(buffer, row(part, 0), x, &now.map_or_else(|| "-".to_owned(), show), theme.title());
         put(buffer, row(part, 0), x, &format!(", most {}", show(most)), theme.faint());

@@ -197,10 +197,13 @@ impl Model {
         let (jobs, libraries) = (self.lost.get(&Kind::Jobs), self.lost.get(&Kind::Libraries));
         problems.extend(jobs.cloned());
         problems.extend(libraries.filter(|why| Some(*why) != jobs).cloned());
-        if let Operator::Away { since, why } = &self.operator {
-            let away = figures::duration((self.now - since).max(0) as u64);
-            problems
-                .push(format!("The operator is away for {away} ({why}): figures are from the API, up to a minute old"));
+        match &self.operator {
+            // Without the cluster nothing is known of the operator.
+            Operator::Away { since, why } if problems.is_empty() => {
+                let away = figures::duration((self.now - since).max(0) as u64);
+                problems.push(format!("The operator is away for {away}, figures are from the API: {why}"));
+            }
+            _ => {}
         }
         if let Some(((_, key), why)) = self.unreadable.first_key_value() {
             let count = count(self.unreadable.len() as i64, "object");

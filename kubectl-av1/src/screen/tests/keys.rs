@@ -211,7 +211,11 @@ fn the_operator_comes_back_and_its_absence_is_forgotten() {
     update(&mut model, Message::Page(Err("away".to_owned())));
     update(&mut model, Message::Tick(NOW + 60));
     update(&mut model, Message::Page(Err("still away".to_owned())));
-    assert!(model.problems()[0].starts_with("The operator is away for 1m 0s (still away)"), "{:?}", model.problems());
+    assert!(
+        model.problems()[0].starts_with("The operator is away for 1m 0s, figures are from the API: still away"),
+        "{:?}",
+        model.problems()
+    );
     let heat = model.jobs.iter().find(|job| job.key.name == "films-heat-3f9a").unwrap();
     assert_eq!(model.figures(heat).frames_per_second, Some(11.8), "from the API");
     update(&mut model, Message::Page(Ok(page())));

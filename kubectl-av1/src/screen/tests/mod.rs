@@ -171,11 +171,11 @@ pub(super) fn model(width: u16, height: u16) -> Model {
         let event = Happening { key, at: NOW - seconds, warning, about, reason, message };
         update(&mut model, Message::Events(Change::Put(Box::new(event))));
     }
-    for minutes in (0..25).rev() {
-        update(&mut model, Message::Tick(NOW - minutes * 60));
+    for seconds in (0..1_500).step_by(10).rev() {
+        update(&mut model, Message::Tick(NOW - seconds));
         let mut page = page();
         for gauges in page.jobs.values_mut() {
-            gauges.frames_per_second = gauges.frames_per_second.map(|rate| rate - (minutes % 7) as f64);
+            gauges.frames_per_second = gauges.frames_per_second.map(|rate| rate - (seconds / 60 % 7) as f64);
         }
         update(&mut model, Message::Page(Ok(page)));
     }
