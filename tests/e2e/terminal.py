@@ -3,6 +3,7 @@
 May start a tmux server of its own. Never touches another.
 """
 
+import itertools
 import os
 import re
 import subprocess
@@ -10,12 +11,15 @@ import time
 
 import kube
 
+NUMBERS = itertools.count()
+
 
 class Terminal:
     """One shell in one window; the server's name keeps it apart from every other."""
 
     def __init__(self, name, columns, rows, **environment):
-        self.socket = f"av1-{name}-{os.getpid()}"
+        # A server that was told to end may still be there.
+        self.socket = f"av1-{name}-{os.getpid()}-{next(NUMBERS)}"
         env = dict(os.environ, LANG="C.UTF-8", LC_ALL="C.UTF-8", TERM="xterm-256color", PS1="ready> ", **environment)
         env.pop("TMUX", None)
         subprocess.run(["tmux", "-L", self.socket, "-u", "-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows),

@@ -13,8 +13,10 @@ use crate::view::text::{bar, bit_rate, grouped, keep_end};
 
 /// Least columns of the file's name.
 const FILE: u16 = 16;
-/// Columns of the bar where there is room, and where there is little.
-const BARS: (usize, usize) = (12, 4);
+/// Columns of the bar where there is little room, and where there is enough.
+const BARS: (usize, usize) = (4, 12);
+/// Columns that come before the file's name is given as much again.
+const USUAL: usize = 8;
 
 /// What a column shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,17 +111,21 @@ fn layout(width: u16) -> Vec<(Column, &'static str, u16, bool)> {
     let mut used = 0;
     for column in COLUMNS {
         let needs = column.2 + u16::from(!chosen.is_empty());
-        if used + needs > width && !chosen.is_empty() {
+        let kept = if chosen.len() >= USUAL { FILE } else { 0 };
+        if used + needs + kept > width && !chosen.is_empty() {
             break;
         }
         used += needs;
         chosen.push(*column);
     }
     let mut left = width.saturating_sub(used);
-    let all = chosen.len() > 7;
-    let wider = (BARS.0 - BARS.1) as u16;
     for column in &mut chosen {
-        if column.0 == Column::Progress && all && left >= wider {
+        let (wider, enough) = match column.0 {
+            Column::Progress => ((BARS.1 - BARS.0) as u16, 8),
+            Column::Stage => (6, 20),
+            _ => continue,
+        };
+        if left >= enough + wider {
             column.2 += wider;
             left -= wider;
         }

@@ -73,7 +73,7 @@ pub(super) fn chart(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer
     let words: [(&str, &Vec<Option<f64>>, Option<f64>, &dyn Fn(f64) -> String); 2] =
         [("frames/s", &lines.frames_per_second, rate_now, &rate), ("saved/h", &lines.saved, saved_now, &bytes)];
     for (part, (name, values, now, show)) in parts.into_iter().zip(words) {
-        let most = values.iter().flatten().fold(0.0, |most: f64, value| most.max(*value));
+        let most = values.iter().flatten().fold(now.unwrap_or_default(), |most, value| most.max(*value));
         let x = put(buffer, row(part, 0), 0, &format!("{name} "), theme.faint());
         let x = put(buffer, row(part, 0), x, &now.map_or_else(|| "-".to_owned(), show), theme.title());
         put(buffer, row(part, 0), x, &format!(", most {}", show(most)), theme.faint());

@@ -171,7 +171,7 @@ pub(super) fn model(width: u16, height: u16) -> Model {
         let event = Happening { key, at: NOW - seconds, warning, about, reason, message };
         update(&mut model, Message::Events(Change::Put(Box::new(event))));
     }
-    for seconds in (0..1_500).step_by(10).rev() {
+    for seconds in (0..150).rev().map(|number| number * 10) {
         update(&mut model, Message::Tick(NOW - seconds));
         let mut page = page();
         for gauges in page.jobs.values_mut() {
