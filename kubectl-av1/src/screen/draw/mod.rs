@@ -106,10 +106,9 @@ fn wrap(text: &str, width: usize) -> Vec<&str> {
     let mut rest = text;
     while !rest.is_empty() && width > 1 {
         let (mut line, mut after) = cut(rest, width);
-        if let Some(space) = line.rfind(' ').filter(|at| !after.is_empty() && *at > 0) {
-            if !after.starts_with(' ') {
-                (line, after) = rest.split_at(space);
-            }
+        let breaks = !after.is_empty() && !after.starts_with(' ');
+        if let Some(space) = line.rfind(' ').filter(|at| breaks && *at > 0) {
+            (line, after) = rest.split_at(space);
         }
         lines.push(line.trim_end());
         rest = after.trim_start();

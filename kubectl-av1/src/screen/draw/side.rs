@@ -65,28 +65,37 @@ pub(super) fn chart(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer
         if lines.span % 3_600 == 0 { format!("{}h", lines.span / 3_600) } else { format!("{}m", lines.span / 60) };
     let inner = section(buffer, area, &format!("Throughput, last {span}"), theme);
     let upper = inner.height.div_ceil(2);
-    let parts = [Rect { height: upper, ..inner }, Rect { y: inner.y + upper, height: inner.height - upper, ..inner }];
-    let rate = |value: f64| format!("{value:.1}");
-    let bytes = |value: f64| figures::size(value as i128);
-    let rate_now = model.loaded.then(|| model.frames_per_second());
-    let saved_now = lines.saved.last().copied().flatten();
-    let words: [(&str, &Vec<Option<f64>>, Option<f64>, &dyn Fn(f64) -> String); 2] =
-        [("frames/s", &lines.frames_per_second, rate_now, &rate), ("saved/h", &lines.saved, saved_now, &bytes)];
-    for (part, (name, values, now, show)) in parts.into_iter().zip(words) {
-        let most = values.iter().flatten().fold(now.unwrap_or_default(), |most, value| most.max(*value));
-        let x = put(buffer, row(part, 0), 0, &format!("{name} "), theme.faint());
-        let x = put(buffer, row(part, 0), x, &now.map_or_else(|| "-".to_owned(), show), theme.title());
-        put(buffer, row(part, 0), x, &format!(", most {}", show(most)), theme.faint());
-        let plot = Rect { y: part.y + 1, height: part.height.saturating_sub(1), ..part }.intersection(buffer.area);
-        if most > 0.0 && !plot.is_empty() {
-            // A value above zero is seen, however low it is.
-            let steps = values.iter().map(|value| Some((value.filter(|v| *v > 0.0)? / most * STEPS).max(1.0) as u64));
-            Sparkline::default()
-                .data(steps.collect::<Vec<_>>())
-                .max(STEPS as u64)
-                .style(theme.bar(0.0))
-                .render(plot, buffer);
-        }
+    let top = Rect { height: upper, ..inner };
+    let bottom = Rect { y: inner.y + upper, height: inner.height - upper, ..inner };
+    let rate = model.loaded.then(|| model.frames_per_second());
+    plot("frames/s", &lines.frames_per_second, rate, |value| format!("{value:.1}"), theme, top, buffer);
+    let saved = lines.saved.last().copied().flatten();
+    plot("saved/h", &lines.saved, saved, |value| figures::size(value as i128), theme, bottom, buffer);
+}
+
+/// One of the two: its value now and the highest, and the bars.
+fn plot(
+    name: &str,
+    values: &[Option<f64>],
+    now: Option<f64>,
+    show: impl Fn(f64) -> String,
+    theme: Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let most = values.iter().flatten().fold(now.unwrap_or_default(), |most, value| most.max(*value));
+    let x = put(buffer, row(area, 0), 0, &format!("{name} "), theme.faint());
+    let x = put(buffer, row(area, 0), x, &now.map_or_else(|| "-".to_owned(), &show), theme.title());
+    put(buffer, row(area, 0), x, &format!(", most {}", show(most)), theme.faint());
+    let bars = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }.intersection(buffer.area);
+    if most > 0.0 && !bars.is_empty() {
+        // A value above zero is seen, however low it is.
+        let steps = values.iter().map(|value| Some((value.filter(|v| *v > 0.0)? / most * STEPS).max(1.0) as u64));
+        Sparkline::default()
+            .data(steps.collect::<Vec<_>>())
+            .max(STEPS as u64)
+            .style(theme.bar(0.0))
+            .render(bars, buffer);
     }
 }
 
