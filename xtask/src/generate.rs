@@ -4,7 +4,10 @@
 
 mod chart;
 mod crd;
+mod dashboards;
+mod promql;
 mod reference;
+mod rules;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,6 +33,16 @@ fn files() -> anyhow::Result<Vec<GeneratedFile>> {
         });
     }
     files.push(GeneratedFile { path: "docs/reference.md".into(), text: reference::markdown(&crds)? });
+    // A chart can read only what is below its own folder.
+    for (name, text) in dashboards::all()? {
+        files.push(GeneratedFile {
+            path: format!("helm/av1-operator/files/dashboards/{name}.json").into(),
+            text: text.clone(),
+        });
+        files.push(GeneratedFile { path: format!("dashboards/{name}.json").into(), text });
+    }
+    files.push(GeneratedFile { path: "helm/av1-operator/files/rules.yaml".into(), text: rules::yaml()? });
+    files.push(GeneratedFile { path: "dashboards/rules.yaml".into(), text: rules::yaml()? });
     Ok(files)
 }
 

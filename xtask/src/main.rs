@@ -21,7 +21,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Writes the CRDs, the chart's copies of them, and the API reference.
+    /// Writes the CRDs, the API reference, dashboards, rules, and the chart's copies of them.
     Gen {
         /// Writes nothing; prints what differs and fails if anything does.
         #[arg(long)]
