@@ -19,6 +19,9 @@ help: ## list the targets
 demo: binaries images cluster-up ## encode a sample library, or a copy of LIBRARY=DIR, on a real single-node Kubernetes; IN_PLACE=1: DIR itself
 	@tests/demo/run $(if $(LIBRARY),--library "$(LIBRARY)") $(if $(IN_PLACE),--in-place) $(if $(YES),--yes)
 
+demo-dashboards: binaries images cluster-up ## the demo, scraped by a real Prometheus, with every panel of the dashboards drawn
+	@tests/dashboards/run --demo $(if $(LIBRARY),--library "$(LIBRARY)")
+
 demo-down: ## remove every trace of the demo and the cluster
 	@tests/demo/down
 
@@ -64,6 +67,9 @@ test-chaos: ## what a cluster does to an operator: kills, evictions, drains, res
 	@$(MAKE) images
 	@tests/e2e/run chaos clock
 
+test-dashboards: packages ## dashboards, rules and alerts, asked of a real Prometheus over a simulated history; ARGS='--pictures DIR' draws them
+	@tests/dashboards/run $(ARGS)
+
 fuzz: packages ## every parser of foreign text against damaged and random input; CASES=20000 inputs each
 	@tests/fuzz/run $(CASES)
 
@@ -76,4 +82,4 @@ $(CARGO_DENY): | packages
 	@echo "cargo-deny $(CARGO_DENY_VERSION): compiling into $(CACHE)/tools (once)"
 	@CARGO_TARGET_DIR=$(CACHE)/tools/target cargo install --quiet --debug --locked --root $(CACHE)/tools cargo-deny@$(CARGO_DENY_VERSION)
 
-.PHONY: help demo demo-down cluster-up cluster-down packages binaries images generate check test test-faults test-media test-hostile test-chaos fuzz bench
+.PHONY: help demo demo-dashboards demo-down cluster-up cluster-down packages binaries images generate check test test-faults test-media test-hostile test-chaos test-dashboards fuzz bench
