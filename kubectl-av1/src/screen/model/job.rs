@@ -1,7 +1,7 @@
 //! What the screen keeps of an EncodeJob: the fields that it shows, ready to be drawn and made safe for a terminal. Pure.
 
 use av1_crds::wire::{EncodePlan, MediaSummary};
-use av1_crds::{EncodeJob, EncodeJobStatus, Phase, conditions, figures};
+use av1_crds::{EncodeJob, EncodeJobStatus, Phase, conditions, figures, labels};
 use kube::ResourceExt;
 
 use super::{Key, seconds};
@@ -80,6 +80,7 @@ impl Job {
             size: gate
                 .map(|gate| gate.input_bytes)
                 .or_else(|| status.source.as_ref().map(|source| source.size))
+                .or_else(|| job.annotations().get(labels::SIZE)?.parse().ok())
                 .and_then(|size| size.try_into().ok()),
             output: gate.and_then(|gate| gate.output_bytes.try_into().ok()),
             saved: status.result.as_ref().map_or(0, |result| result.bytes_saved),
