@@ -7,6 +7,8 @@
 //! | `GET /v1/candidates?offset=N&limit=N` | [`CandidatePage`], in the library's order |
 //! | `GET /v1/files?after=PATH&limit=N` | [`FilePage`], every path with its verdict, by path |
 //! | `GET /v1/file?path=PATH` | [`FileVerdict`], or 404 |
+//! | `GET /v1/plan?offset=N&limit=N` | [`PlanPage`], the candidates with what predictions need, in the library's order |
+//! | `GET /v1/explain?path=PATH` | [`FileExplanation`], every gate with its figures; 404 when there is no such file |
 //! | `GET /v1/reports/{job uid}/{run}` | the bytes of `report.json`, or 404 |
 //! | `GET /v1/receipts?path=PATH` | the bytes of the path's receipts, or 404 |
 //! | `GET /v1/leftovers?limit=N` | [`Leftovers`], what a purge could be given |
@@ -173,4 +175,171 @@ pub struct Leftovers {
     pub next_due: Option<String>,
     /// UIDs of jobs that have a work folder in which no run began for ten minutes.
     pub work: Vec<String>,
+}
+
+/// A page of candidates with what a prediction needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PlanPage {
+    /// In the library's order.
+    pub items: Vec<PlanItem>,
+    /// How many there are in all.
+    pub total: u64,
+    /// Whether the first walk has ended.
+    pub complete: bool,
+}
+
+/// A file worth encoding, as far as the catalog remembers it. What it does not know is empty or 0.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PlanItem {
+    /// Path below the library's root.
+    pub path: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// The main video.
+    pub video: VideoFigures,
+}
+
+/// The main video of a file in a few figures. What is not known is empty or 0.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VideoFigures {
+    /// Codec, as ffprobe names it.
+    pub codec: String,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Frames a second, as a fraction such as `24000/1001`.
+    pub frame_rate: String,
+    /// Duration in milliseconds.
+    pub duration_millis: u64,
+}
+
+/// What a gate does with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GateOutcome {
+    /// It lets the file pass.
+    Passed,
+    /// It is the first that stops it: the verdict.
+    Stopped,
+    /// It would stop it, but the user wants it passed over.
+    Forced,
+    /// It would stop it too, if the first did not.
+    WouldStop,
+    /// It lets the file pass for now, because what it needs is not known.
+    #[serde(other)]
+    Unknown,
+}
+
+impl GateOutcome {
+    /// The name that users see.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Stopped => "STOPPED",
+            Self::Forced => "forced",
+            Self::WouldStop => "would stop",
+            Self::Unknown => "not known",
+        }
+    }
+}
+
+/// One gate and what it found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GateStep {
+    /// The gate, such as `TooSmall`.
+    pub gate: String,
+    /// What it does with the file.
+    pub outcome: GateOutcome,
+    /// One of [`crate::reasons`], where it stops it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What it found, with the figures.
+    #[serde(default)]
+    pub found: String,
+}
+
+/// How a file would be encoded, as far as ffprobe tells; what only its frames tell the encode itself finds out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ForeseenPlan {
+    /// What the encode aims at.
+    pub profile: String,
+    /// How much time it may take.
+    pub tier: String,
+    /// `SvtAv1`, `Aom` or `Rav1e`.
+    pub encoder: String,
+    /// `Av1an` or `Ffmpeg`.
+    pub engine: String,
+    /// Constant rate factor; of rav1e the quantizer.
+    pub crf: u32,
+    /// Preset; of libaom `cpu-used`, of rav1e the speed.
+    pub preset: u32,
+    /// Pixel format of the output.
+    pub pixel_format: String,
+    /// Longest scene in frames.
+    pub longest_scene_frames: u32,
+    /// Every parameter of the encoder that decides what the bytes are.
+    pub parameters: String,
+    /// Streams that are kept, each in words.
+    pub kept: Vec<String>,
+    /// What is done to the picture, each in words.
+    pub filters: Vec<String>,
+    /// Tracks that are left out and what else is lost, each in words.
+    pub dropped: Vec<String>,
+    /// The new path, of a file whose container changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+/// Every gate of the chain for one file, looked at now, and how it would be encoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FileExplanation {
+    /// Path below the library's root.
+    pub path: String,
+    /// Why no scan comes by the file, when none does; it is not looked at then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<String>,
+    /// Size in bytes.
+    pub size: u64,
+    /// Group of the verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<FileState>,
+    /// One of [`crate::reasons`].
+    pub reason: String,
+    /// What was found, with the figures.
+    pub message: String,
+    /// The gates in their order.
+    pub gates: Vec<GateStep>,
+    /// The main video, when ffprobe can read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video: Option<VideoFigures>,
+    /// How it would be encoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<ForeseenPlan>,
+    /// Why there is no plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_plan: Option<String>,
+    /// When receipts were last read: at the start of a scan, RFC 3339 of the last one that ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_finished_at: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_another_version_is_read_as_far_as_it_is_known() {
+        let text = r#"{"path":"a","gates":[{"gate":"New","outcome":"Postponed","more":1}],"plan":{"crf":23},"new":{}}"#;
+        let page: FileExplanation = serde_json::from_str(text).unwrap();
+        assert_eq!((page.gates[0].outcome, page.plan.unwrap().crf), (GateOutcome::Unknown, 23));
+        let page: PlanPage = serde_json::from_str(r#"{"items":[{"path":"a","size":1}]}"#).unwrap();
+        assert_eq!(page.items[0].video, VideoFigures::default());
+    }
 }

@@ -1,6 +1,7 @@
 //! The catalog's pages; what they are is documented in `av1_crds::wire`.
 //!
-//! May: read the catalog's memory, and reports and receipts in `.av1`. Must never: wait for a scan, or serve any other file.
+//! May: read the catalog's memory, reports and receipts in `.av1`, and have one file looked at. Must never: wait for a scan, or serve
+//! any other file.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/candidates", get(candidates))
         .route("/v1/files", get(files))
         .route("/v1/file", get(file))
+        .route("/v1/plan", get(plan))
+        .route("/v1/explain", get(explain))
         .route("/v1/reports/{uid}/{run}", get(report))
         .route("/v1/receipts", get(receipts))
         .route("/v1/leftovers", get(leftovers))
@@ -85,6 +88,37 @@ async fn file(State(shared): State<Arc<Shared>>, Query(OnePath { path }): Query<
     match shared.catalog().file(&path) {
         Some(file) => Json(file).into_response(),
         None => (StatusCode::NOT_FOUND, "the catalog knows no file at this path\n").into_response(),
+    }
+}
+
+async fn plan(State(shared): State<Arc<Shared>>, Query(window): Query<Window>) -> Response {
+    let limit = window.limit.unwrap_or(DEFAULT_PAGE);
+    Json(shared.catalog().plan(shared.task.scan.order, window.offset, limit)).into_response()
+}
+
+async fn explain(State(shared): State<Arc<Shared>>, Query(OnePath { path }): Query<OnePath>) -> Response {
+    if !shared.catalog().right_volume {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the volume is not the one that it should be\n").into_response();
+    }
+    // One after the other: each asks ffprobe.
+    let Ok(turn) = Arc::clone(&shared.explaining).acquire_owned().await else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the pod is to end\n").into_response();
+    };
+    let asked = tokio::task::spawn_blocking(move || {
+        let answer = super::explain::answer(&shared, &path);
+        drop(turn);
+        answer
+    });
+    match asked.await {
+        Ok(Ok(explanation)) => Json(explanation).into_response(),
+        Ok(Err(e)) if e.kind() == io::ErrorKind::NotFound => {
+            (StatusCode::NOT_FOUND, "there is no file at this path\n").into_response()
+        }
+        Ok(Err(e)) if e.kind() == io::ErrorKind::InvalidInput => {
+            (StatusCode::BAD_REQUEST, format!("{e}\n")).into_response()
+        }
+        Ok(Err(e)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("it could not be looked at: {e}\n")).into_response(),
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")).into_response(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! volume that is not the one in its task.
 
 pub(crate) mod decisions;
+mod explain;
 mod http;
 mod index;
 mod leftovers;
@@ -20,10 +21,12 @@ use std::time::{Duration, Instant};
 use av1_crds::reasons;
 use av1_crds::wire::CatalogTask;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 
 use crate::role::now;
 use crate::role::{Listener, PodArgs, RoleFailure};
 use crate::supervise;
+use decisions::Decisions;
 use state::Catalog;
 
 /// How often the heartbeat is written.
@@ -39,6 +42,10 @@ struct Shared {
     /// The catalog's own folder.
     folder: PathBuf,
     catalog: RwLock<Catalog>,
+    /// What receipts say, as the last scan read them.
+    decisions: RwLock<Decisions>,
+    /// Taken by whoever has one file looked at: no more than one at a time.
+    explaining: Arc<Semaphore>,
     stop: Mutex<bool>,
     stopping: Condvar,
 }
@@ -51,6 +58,14 @@ impl Shared {
 
     fn catalog_mut(&self) -> RwLockWriteGuard<'_, Catalog> {
         self.catalog.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decisions(&self) -> RwLockReadGuard<'_, Decisions> {
+        self.decisions.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decisions_mut(&self) -> RwLockWriteGuard<'_, Decisions> {
+        self.decisions.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stop_flag(&self) -> MutexGuard<'_, bool> {
@@ -82,6 +97,8 @@ pub(crate) fn run(task: &CatalogTask, args: &PodArgs) -> Result<(), RoleFailure>
         library: args.library.clone(),
         folder: args.catalog.clone(),
         catalog: RwLock::default(),
+        decisions: RwLock::default(),
+        explaining: Arc::new(Semaphore::new(1)),
         stop: Mutex::new(false),
         stopping: Condvar::new(),
     });

@@ -13,7 +13,6 @@ use av1_media::gates::{Content, EarlierLook, Rules, Selection, Verdict, judge};
 use rustix::fs::statvfs;
 
 use super::Shared;
-use super::decisions::Decisions;
 use super::index::{self, Header, IndexError};
 use super::leftovers::Trash;
 use super::sidecars::left_behind;
@@ -57,7 +56,6 @@ struct Scanner<'a> {
     shared: &'a Shared,
     rules: Rules,
     header: Header,
-    decisions: Decisions,
     trash: Trash,
     /// Number of the running scan.
     scan: u32,
@@ -78,7 +76,6 @@ impl<'a> Scanner<'a> {
             shared,
             rules: Rules::new(shared.task.scan.clone(), shared.task.settings.clone()),
             header: Header::new(&shared.task),
-            decisions: Decisions::default(),
             trash: Trash::default(),
             scan: 0,
             due: BTreeMap::new(),
@@ -96,7 +93,7 @@ impl<'a> Scanner<'a> {
         let root = self.right_root()?;
         let selection = Selection::new(&self.rules.scan).map_err(|e| e.to_string())?;
         self.load();
-        self.decisions.refresh(&root).map_err(|e| format!("the receipts in .av1 cannot be read: {e}"))?;
+        self.shared.decisions_mut().refresh(&root).map_err(|e| format!("the receipts in .av1 cannot be read: {e}"))?;
         self.record_volume(&root);
         self.scan += 1;
         self.judged = 0;
@@ -169,7 +166,7 @@ impl<'a> Scanner<'a> {
     /// Judges one file, unless nothing changed since it was judged.
     fn look(&mut self, root: &Root, found: &Found) {
         let key = Key::new(&found.path);
-        let stamp = hash(&[found.stamp, self.decisions.stamp(found.size)]);
+        let stamp = hash(&[found.stamp, self.shared.decisions().stamp(found.size)]);
         let when = self.rules.settings.why_sidecars;
         let mut look = None;
         let mut unread = None;
@@ -195,7 +192,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn judge(&mut self, root: &Root, found: &Found, key: Key, stamp: u64, look: Option<Look>) {
-        let known = facts::Known { decisions: Some(self.decisions.about(found.size)), looks: Some(look) };
+        let known = facts::Known { decisions: Some(self.shared.decisions().about(found.size)), looks: Some(look) };
         let (mut entry, probed) = match gather(root, &found.path, &self.rules, known) {
             Ok(facts) => {
                 let first_seen = if let EarlierLook::At(at) = facts.earlier_look { at } else { facts.now_ns };
@@ -275,7 +272,7 @@ impl<'a> Scanner<'a> {
             self.shared.wait_for_stop(next);
             if !self.shared.stopped() && self.due.keys().next().is_some_and(|(at, _)| *at <= Instant::now()) {
                 match self.right_root().and_then(|root| {
-                    self.decisions.refresh(&root).map_err(|e| e.to_string())?;
+                    self.shared.decisions_mut().refresh(&root).map_err(|e| e.to_string())?;
                     Ok(root)
                 }) {
                     Ok(root) => self.look_at_due(&root),
@@ -298,7 +295,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn record_volume(&mut self, root: &Root) {
-        let replaced = self.decisions.replaced();
+        let replaced = self.shared.decisions().replaced();
         self.trash.refresh(root);
         let space = statvfs(root.path());
         let mut catalog = self.shared.catalog_mut();

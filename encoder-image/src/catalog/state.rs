@@ -9,11 +9,15 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use av1_crds::library::{ByteCounts, FileCounts, ScanOrder};
 use av1_crds::reasons::{self, Standing};
-use av1_crds::wire::{Candidate, CandidatePage, CatalogSummary, FilePage, FileState, FileVerdict, Leftovers};
-use av1_media::gates::{Facts, Verdict};
+use av1_crds::wire::{
+    Candidate, CandidatePage, CatalogSummary, FilePage, FileState, FileVerdict, Leftovers, PlanItem, PlanPage,
+    VideoFigures,
+};
+use av1_media::gates::{Facts, Verdict, described};
 use serde::{Deserialize, Serialize};
 
 use super::leftovers::Trash;
+use crate::facts::Look;
 use crate::role::now;
 
 /// Most items of a page.
@@ -242,7 +246,7 @@ impl Catalog {
     }
 
     /// Files worth encoding that this process has seen, in the library's order.
-    pub(super) fn candidates(&self, order: ScanOrder, offset: usize, limit: usize) -> CandidatePage {
+    fn pending(&self, order: ScanOrder) -> Vec<(&Key, &Entry)> {
         let mut pending: Vec<(&Key, &Entry)> =
             self.shown().filter(|(_, entry)| entry.state == FileState::Pending && entry.scan > 0).collect();
         match order {
@@ -251,6 +255,12 @@ impl Catalog {
             ScanOrder::NewestFirst => pending.sort_by_key(|(_, entry)| Reverse(entry.modified_time_ns)),
             ScanOrder::Path => {}
         }
+        pending
+    }
+
+    /// A page of them.
+    pub(super) fn candidates(&self, order: ScanOrder, offset: usize, limit: usize) -> CandidatePage {
+        let pending = self.pending(order);
         let candidate = |(key, entry): &(&Key, &Entry)| {
             let picture = entry.picture.as_ref();
             Candidate {
@@ -264,6 +274,28 @@ impl Catalog {
         };
         let items = pending.iter().skip(offset).take(limit.clamp(1, MAX_PAGE)).map(candidate).collect();
         CandidatePage { items, total: pending.len() as u64, complete: self.complete() }
+    }
+
+    /// A page of them with what predictions need.
+    pub(super) fn plan(&self, order: ScanOrder, offset: usize, limit: usize) -> PlanPage {
+        let pending = self.pending(order);
+        let item = |(key, entry): &(&Key, &Entry)| {
+            let (picture, described) = (entry.picture.as_ref(), described(&entry.message));
+            let rate = described.as_ref().and_then(|video| video.frame_rate);
+            PlanItem {
+                path: key.path.to_string(),
+                size: entry.size,
+                video: VideoFigures {
+                    width: picture.map_or(0, |picture| picture.width.get()),
+                    height: picture.map_or(0, |picture| picture.height),
+                    duration_millis: picture.map_or(0, |picture| picture.duration_millis.into()),
+                    frame_rate: rate.map(|rate| rate.to_string()).unwrap_or_default(),
+                    codec: described.map(|video| video.codec).unwrap_or_default(),
+                },
+            }
+        };
+        let items = pending.iter().skip(offset).take(limit.clamp(1, MAX_PAGE)).map(item).collect();
+        PlanPage { items, total: pending.len() as u64, complete: self.complete() }
     }
 
     /// Every path after `after` with its verdict. Names that look the same because they are not UTF-8 stay on one page.
@@ -285,6 +317,12 @@ impl Catalog {
 
     pub(super) fn file(&self, path: &str) -> Option<FileVerdict> {
         self.shown_from(path).next().filter(|(key, _)| *key.path == *path).map(|(key, entry)| entry.verdict(&key.path))
+    }
+
+    /// The first look at the file as it is.
+    pub(super) fn first_look(&self, path: &str) -> Option<Look> {
+        let (_, entry) = self.shown_from(path).next().filter(|(key, _)| *key.path == *path)?;
+        Some(Look { at_ns: entry.first_seen_ns, size: entry.size, modified_time_ns: entry.modified_time_ns })
     }
 
     /// What waits to be removed from the volume.

@@ -7,14 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use av1_crds::paths;
-use av1_crds::wire::FileState;
-use av1_media::encoders::{Encoder, Engine};
+use av1_crds::wire::{FileState, ForeseenPlan};
+use av1_media::foresee::foresee;
 use av1_media::gates::{Facts, Outcome, Rules, Step, Verdict, explain, judge};
-use av1_media::picture::plan_picture;
-use av1_media::plan::{PIX_FMT, plan};
 use av1_media::probe::Probe;
-use av1_media::rational::Rational;
-use av1_media::streams::{describe, plan_streams};
 use clap::Args;
 use serde::Serialize;
 
@@ -55,28 +51,16 @@ struct Answer {
     no_plan: Option<String>,
 }
 
-/// How a file would be encoded.
+/// How a file would be encoded on this machine.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Planned {
-    profile: String,
-    tier: String,
-    encoder: &'static str,
-    engine: &'static str,
-    crf: u32,
-    preset: u32,
-    pixel_format: &'static str,
+    #[serde(flatten)]
+    foreseen: ForeseenPlan,
     cpus: u32,
     workers: u32,
     threads_per_worker: u32,
-    longest_scene_frames: u32,
     encoder_args: Vec<String>,
-    kept: Vec<String>,
-    filters: Vec<String>,
-    dropped: Vec<String>,
-    /// The new name, of a file whose container changes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<String>,
 }
 
 /// Where a file is.
@@ -181,37 +165,17 @@ fn look(place: &Place, config: &Config) -> io::Result<(Facts, Verdict, Vec<Step>
     Ok((facts, verdict, steps))
 }
 
-/// How the file would be encoded on this machine, from what ffprobe tells; a decode may find another frame rate.
+/// How the file would be encoded on this machine, from what ffprobe tells.
 fn planned(config: &Config, path: &str, probe: &Probe) -> Result<Planned, String> {
-    let settings = &config.settings;
-    let video = probe.main_video().ok_or("there is no video")?;
-    let streams = plan_streams(path, probe, settings).map_err(|refusal| refusal.message)?;
-    let picture = plan_picture(video, settings, None).map_err(|refusal| refusal.message)?;
-    let rate = video.r_frame_rate.or(video.avg_frame_rate).unwrap_or(Rational { num: 25, den: 1 });
     let workers = config.spec.pods.as_ref().and_then(|pods| pods.workers).unwrap_or_default();
     let (_, resources) = resources::look(workers, 100);
-    // Which encoders the image has, and whether the picture changes its size, only the encode itself finds out.
-    let encoder = Encoder::asked(settings.encoder).unwrap_or(Encoder::SvtAv1);
-    let engine = Engine::asked(settings.engine);
-    let plan = plan(settings, probe, video, rate, resources, (encoder, engine)).map_err(|e| e.to_string())?;
-    let kept = streams.kept.iter().filter_map(|kept| probe.streams.iter().find(|stream| stream.index == kept.index));
+    let (foreseen, plan) = foresee(&config.settings, path, probe, resources)?;
     Ok(Planned {
-        profile: format!("{:?}", settings.profile),
-        tier: format!("{:?}", settings.tier),
-        encoder: encoder.as_str(),
-        engine: engine.as_str(),
-        crf: plan.quality.crf,
-        preset: plan.quality.preset,
-        pixel_format: PIX_FMT,
+        foreseen,
         cpus: resources.cpus,
         workers: plan.workers,
         threads_per_worker: plan.threads,
-        longest_scene_frames: plan.max_scene,
         encoder_args: plan.command_line(),
-        kept: std::iter::once(video).chain(kept).map(describe).collect(),
-        target: streams.target(path),
-        filters: picture.filters,
-        dropped: streams.dropped.into_iter().chain(picture.dropped).collect(),
     })
 }
 
@@ -236,19 +200,20 @@ fn plan_lines(plan: &Planned) -> Vec<String> {
         [] => "nothing".to_owned(),
         items => items.iter().map(|item| shown(item)).collect::<Vec<_>>().join("; "),
     };
-    let name = plan.target.iter().map(|target| format!("  name      {}", shown(target)));
+    let foreseen = &plan.foreseen;
+    let name = foreseen.target.iter().map(|target| format!("  name      {}", shown(target)));
     vec![
-        format!("  profile   {}, tier {}", plan.profile, plan.tier),
+        format!("  profile   {}, tier {}", foreseen.profile, foreseen.tier),
         format!(
             "  encoder   {} through {}, CRF {}, preset {}, {}",
-            plan.encoder, plan.engine, plan.crf, plan.preset, plan.pixel_format
+            foreseen.encoder, foreseen.engine, foreseen.crf, foreseen.preset, foreseen.pixel_format
         ),
         format!("  workers   {} on {} CPUs, threads of each {}", plan.workers, plan.cpus, plan.threads_per_worker),
-        format!("  scenes    {} frames at most", plan.longest_scene_frames),
+        format!("  scenes    {} frames at most", foreseen.longest_scene_frames),
         format!("  arguments {}", plan.encoder_args.join(" ")),
-        format!("  filters   {}", list(&plan.filters)),
-        format!("  keeps     {}", list(&plan.kept)),
-        format!("  drops     {}", list(&plan.dropped)),
+        format!("  filters   {}", list(&foreseen.filters)),
+        format!("  keeps     {}", list(&foreseen.kept)),
+        format!("  drops     {}", list(&foreseen.dropped)),
     ]
     .into_iter()
     .chain(name)

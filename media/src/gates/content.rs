@@ -5,6 +5,7 @@ use av1_crds::wire::FileState;
 
 use super::{Content, Facts, Rules, Verdict};
 use crate::probe::Stream;
+use crate::rational::Rational;
 use crate::streams::{Refusal, plan_streams};
 
 pub(super) fn unreadable(facts: &Facts, _: &Rules) -> Option<Verdict> {
@@ -105,6 +106,25 @@ pub(super) fn describe(video: &Stream) -> String {
     words.extend(video.pix_fmt.clone());
     words.extend(video.avg_frame_rate.map(|rate| format!("{rate} frames/s")));
     words.join(", ")
+}
+
+/// What [`judge`](super::judge) says of a file worth encoding, read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// The codec, as ffprobe names it.
+    pub codec: String,
+    /// Frames a second, where the file tells them.
+    pub frame_rate: Option<Rational>,
+}
+
+/// The codec and frame rate in the message of a verdict on a file worth encoding; none when it says something else.
+#[must_use]
+pub fn described(message: &str) -> Option<Described> {
+    let mut words = message.split(", ");
+    let codec = words.next()?.split(' ').next().filter(|codec| !codec.is_empty())?.to_owned();
+    let picture = words.next().is_some_and(|size| size.split('x').all(|number| number.parse::<u32>().is_ok()));
+    let frame_rate = words.last().and_then(|word| word.strip_suffix(" frames/s")?.parse().ok());
+    picture.then_some(Described { codec, frame_rate })
 }
 
 fn known(text: &str) -> &str {

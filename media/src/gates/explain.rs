@@ -5,55 +5,11 @@
 use std::collections::BTreeSet;
 
 use av1_crds::figures;
-use serde::Serialize;
+pub use av1_crds::wire::{GateOutcome as Outcome, GateStep as Step};
 
 use super::content::describe;
 use super::{CHAIN, Content, Facts, FileKind, Rules};
 use crate::streams::plan_streams;
-
-/// What a gate does with the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Outcome {
-    /// It lets the file pass.
-    Passed,
-    /// It is the first that stops it: the verdict.
-    Stopped,
-    /// It would stop it, but the user wants it passed over.
-    Forced,
-    /// It would stop it too, if the first did not.
-    WouldStop,
-    /// It lets the file pass for now, because what it needs is not known.
-    Unknown,
-}
-
-impl Outcome {
-    /// The name that users see.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Stopped => "STOPPED",
-            Self::Forced => "forced",
-            Self::WouldStop => "would stop",
-            Self::Unknown => "not known",
-        }
-    }
-}
-
-/// One gate and what it found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Step {
-    /// The gate, such as `TooSmall`.
-    pub gate: String,
-    /// What it does with the file.
-    pub outcome: Outcome,
-    /// One of [`av1_crds::reasons`], where it stops it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// What it found, with the figures.
-    pub found: String,
-}
 
 /// Every gate of the chain in order. The verdict of the first that stops the file is the verdict on it.
 #[must_use]

@@ -19,6 +19,7 @@ use av1_crds::reasons::{self, Standing};
 use av1_crds::settings::Settings;
 use av1_crds::wire::{FileIdentity, FileState};
 
+pub use content::{Described, described};
 pub use decided::Decision;
 pub use explain::{Outcome, Step, explain};
 pub use selection::{Selection, SelectionError, is_never_entered};

@@ -113,6 +113,10 @@ fn a_film_that_passes_every_gate_is_eligible_and_its_video_described() {
     assert_eq!((verdict.state, verdict.reason.as_str()), (FileState::Pending, reasons::ELIGIBLE));
     assert_eq!(verdict.message, "h264 High, 1920x1080, yuv420p, 24000/1001 frames/s");
     assert!(verdict.is_eligible() && verdict.standing() == Standing::Temporary);
+    let rate = crate::rational::Rational { num: 24_000, den: 1_001 };
+    assert_eq!(described(&verdict.message), Some(Described { codec: "h264".into(), frame_rate: Some(rate) }));
+    assert_eq!(described("mpeg2video, 720x576").and_then(|video| video.frame_rate), None);
+    assert_eq!(described("no gate stopped it"), None);
 }
 
 #[test]

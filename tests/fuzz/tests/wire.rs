@@ -2,8 +2,8 @@
 
 use av1_crds::quantity::{parse_bytes, parse_seconds};
 use av1_crds::wire::{
-    CandidatePage, CatalogSummary, CatalogTask, EncodeProgress, EncodeReport, EncodeResult, EncodeTask, FilePage,
-    LookResult, MakeResult, PodResult, SettleResult, SettleTask, VolumeFile,
+    CandidatePage, CatalogSummary, CatalogTask, EncodeProgress, EncodeReport, EncodeResult, EncodeTask,
+    FileExplanation, FilePage, LookResult, MakeResult, PlanPage, PodResult, SettleResult, SettleTask, VolumeFile,
 };
 use av1_crds::{EncodeJob, MediaLibrary};
 use av1_fuzz::Fuzz;
@@ -45,6 +45,8 @@ fn pages_of_the_catalog() {
         read::<CatalogSummary>(bytes);
         read::<FilePage>(bytes);
         read::<CandidatePage>(bytes);
+        read::<PlanPage>(bytes);
+        read::<FileExplanation>(bytes);
         read::<VolumeFile>(bytes);
     });
 }

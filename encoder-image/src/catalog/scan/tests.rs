@@ -40,6 +40,8 @@ impl Library {
             library: root,
             folder: dir.path().join("catalog"),
             catalog: RwLock::default(),
+            decisions: RwLock::default(),
+            explaining: std::sync::Arc::new(tokio::sync::Semaphore::new(1)),
             stop: Mutex::new(false),
             stopping: Condvar::new(),
         };
