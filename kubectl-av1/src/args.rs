@@ -1,8 +1,15 @@
 //! The command line. May: describe it. Must never: act on it.
 
+mod reading;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use reading::{
+    CompleteArguments, CompletionsArguments, DoctorArguments, ExplainArguments, HoldArguments, JobOrder, JobsArguments,
+    PlanArguments, Script,
+};
 
 /// What av1-operator is doing, and why.
 #[derive(Debug, Parser)]
@@ -33,7 +40,7 @@ pub(crate) struct ClusterArguments {
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) context: Option<String>,
     /// Kubeconfig to use [default: KUBECONFIG, else ~/.kube/config]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) kubeconfig: Option<PathBuf>,
 }
 
@@ -67,6 +74,42 @@ pub(crate) enum Command {
     Retry(RetryArguments),
     /// Stop a job and keep the file as it is; no scan takes it up again
     Cancel(ChangeArguments),
+    /// List the jobs with how far they are and what they came to
+    #[command(
+        after_help = "Examples:\n  kubectl av1 jobs --phase Encoding,Queued\n  kubectl av1 jobs --library films --reason NotSmaller --sort size -o wide\n  kubectl av1 jobs -A --sort savings -o json"
+    )]
+    Jobs(JobsArguments),
+    /// Explain one file: every gate with its figures, the plan, and what its job did
+    #[command(
+        after_help = "Example:\n  kubectl av1 explain films \"Heat (1995)/Heat.mkv\"\n\nThe gates are run on the file as it is now, by the library's catalog. With the catalog away what the job did is shown all the same."
+    )]
+    Explain(ExplainArguments),
+    /// Say what would be encoded, with which plan, predicted size and time; writes nothing
+    #[command(
+        after_help = "Examples:\n  kubectl av1 plan films\n  kubectl av1 plan films --limit 0 -o wide\n\nSizes and times are predicted from what this library's encodes came to, and by a rule of thumb before the first of them."
+    )]
+    Plan(PlanArguments),
+    /// Hold a job, a file or a whole library; what is encoded so far is kept
+    #[command(
+        after_help = "Examples:\n  kubectl av1 pause films --wait\n  kubectl av1 pause films \"Heat (1995)/Heat.mkv\"\n  kubectl av1 pause films-2f6c9d\n\nIt sets spec.suspend. What settles or is brought back is not interrupted."
+    )]
+    Pause(HoldArguments),
+    /// Let go on what was paused
+    #[command(after_help = "Examples:\n  kubectl av1 resume films\n  kubectl av1 resume films-2f6c9d --wait")]
+    Resume(HoldArguments),
+    /// Check the cluster: each line is ok, or says what to do
+    #[command(
+        after_help = "Examples:\n  kubectl av1 doctor -n media\n  kubectl av1 doctor -A -o json\n\nok is well, FIX says what to do and makes the exit code 4, ? cannot be told, mostly for want of a right."
+    )]
+    Doctor(DoctorArguments),
+    /// Print a shell's completions: source them, or save them where the shell looks
+    #[command(
+        after_help = "Examples:\n  source <(kubectl av1 completions bash)\n  kubectl av1 completions kubectl > ~/bin/kubectl_complete-av1 && chmod +x ~/bin/kubectl_complete-av1\n\nShells complete `kubectl-av1`. For `kubectl av1` the last example makes the program by which kubectl completes its plugins: it must be on the PATH; names of libraries and jobs are completed there too."
+    )]
+    Completions(CompletionsArguments),
+    /// Complete a command line, for kubectl
+    #[command(name = "__complete", hide = true)]
+    Complete(CompleteArguments),
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,9 @@
 //! The cluster, as far as this program reads it: objects page by page, and pages of services through the API server's proxy.
 //!
-//! May: read a kubeconfig, talk to the API server, make and change EncodeJobs. Must never: write anything else to it, or decide
-//! how something looks.
+//! May: read a kubeconfig, talk to the API server, make and change EncodeJobs, change MediaLibraries. Must never: write anything
+//! else to it, or decide how something looks.
+
+pub(crate) mod inspect;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -34,6 +36,17 @@ pub(crate) struct Listed<K> {
 
 /// Events of the kinds of av1-operator.
 pub(crate) const OUR_EVENTS: &str = "involvedObject.apiVersion=av1.media/v1alpha1";
+/// What a service says when it is asked for a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// The page.
+    Got(String),
+    /// An error of its own, with its words.
+    Refused { code: u16, message: String },
+}
+
+/// What kube gives as the reason of an error that is no answer of the API server's own.
+const NOT_A_STATUS: &str = "Failed to parse error data";
 
 /// A connection and the namespaces that were asked for.
 #[derive(Clone)]
@@ -90,10 +103,16 @@ impl Cluster {
     }
 
     pub(crate) async fn library(&self, namespace: &str, name: &str) -> Result<MediaLibrary, Error> {
+        let found = self.find_library(namespace, name).await?;
+        found.ok_or_else(|| Error::NoLibrary { namespace: namespace.to_owned(), name: name.to_owned() })
+    }
+
+    /// None when there is no such library.
+    pub(crate) async fn find_library(&self, namespace: &str, name: &str) -> Result<Option<MediaLibrary>, Error> {
         let api: Api<MediaLibrary> = Api::namespaced(self.client.clone(), namespace);
         let action = format!("read MediaLibrary {name}");
         match api.get_opt(name).await {
-            Ok(Some(library)) => Ok(library),
+            Ok(Some(library)) => Ok(Some(library)),
             Ok(None) => {
                 // Distinguishes a missing object from a missing kind.
                 self.list_page(
@@ -102,19 +121,21 @@ impl Cluster {
                     &action,
                 )
                 .await?;
-                Err(Error::NoLibrary { namespace: namespace.to_owned(), name: name.to_owned() })
+                Ok(None)
             }
             Err(error) => Err(self.explain(error, &action)),
         }
     }
 
     pub(crate) async fn job(&self, namespace: &str, name: &str) -> Result<EncodeJob, Error> {
+        let found = self.find_job(namespace, name).await?;
+        found.ok_or_else(|| Error::NoJob { namespace: namespace.to_owned(), name: name.to_owned() })
+    }
+
+    /// None when there is no such job.
+    pub(crate) async fn find_job(&self, namespace: &str, name: &str) -> Result<Option<EncodeJob>, Error> {
         let api: Api<EncodeJob> = Api::namespaced(self.client.clone(), namespace);
-        match api.get_opt(name).await {
-            Ok(Some(job)) => Ok(job),
-            Ok(None) => Err(Error::NoJob { namespace: namespace.to_owned(), name: name.to_owned() }),
-            Err(error) => Err(self.explain(error, &format!("read EncodeJob {name}"))),
-        }
+        api.get_opt(name).await.map_err(|error| self.explain(error, &format!("read EncodeJob {name}")))
     }
 
     /// Changes what `patch` names of a job, and gives the job as it is then.
@@ -127,6 +148,18 @@ impl Cluster {
         let api: Api<EncodeJob> = Api::namespaced(self.client.clone(), namespace);
         let patched = api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
         patched.map_err(|error| self.explain(error, &format!("change EncodeJob {name}")))
+    }
+
+    /// Changes what `patch` names of a library, and gives the library as it is then.
+    pub(crate) async fn patch_library(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: &serde_json::Value,
+    ) -> Result<MediaLibrary, Error> {
+        let api: Api<MediaLibrary> = Api::namespaced(self.client.clone(), namespace);
+        let patched = api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
+        patched.map_err(|error| self.explain(error, &format!("change MediaLibrary {name}")))
     }
 
     pub(crate) async fn create_job(&self, namespace: &str, job: &EncodeJob) -> Result<EncodeJob, Error> {
@@ -144,12 +177,29 @@ impl Cluster {
 
     /// The body of a service's page, through the API server with the user's own rights.
     pub(crate) async fn page(&self, namespace: &str, service: &str, path_and_query: &str) -> Result<String, Error> {
+        match self.find_page(namespace, service, path_and_query).await? {
+            Page::Got(text) => Ok(text),
+            Page::Refused { message, .. } => {
+                Err(Error::Api { action: format!("read {path_and_query} of service {service}"), message })
+            }
+        }
+    }
+
+    /// The same, where it may be that the service answers with an error of its own.
+    pub(crate) async fn find_page(&self, namespace: &str, service: &str, path_and_query: &str) -> Result<Page, Error> {
         let uri = format!("/api/v1/namespaces/{namespace}/services/{service}/proxy/{path_and_query}");
         let action = format!("read {path_and_query} of service {service}");
         let request = http::Request::get(uri)
             .body(Vec::new())
             .map_err(|error| Error::Api { action: action.clone(), message: error.to_string() })?;
-        self.client.request_text(request).await.map_err(|error| self.explain(error, &action))
+        match self.client.request_text(request).await {
+            Ok(text) => Ok(Page::Got(text)),
+            // The API server's own answers are of its kind Status; what is not was said by the service.
+            Err(kube::Error::Api(status)) if status.reason == NOT_A_STATUS => {
+                Ok(Page::Refused { code: status.code, message: status.message.trim().to_owned() })
+            }
+            Err(error) => Err(self.explain(error, &action)),
+        }
     }
 
     /// Objects of one kind in the namespaces that were asked for; one that cannot be read does not stop the others.

@@ -37,6 +37,26 @@ pub(crate) enum Error {
         "the catalog of {library} does not answer ({message}): `kubectl av1 status {library} -n {namespace}` says why"
     )]
     Catalog { namespace: String, library: String, message: String },
+    #[error("{library} has no file and no job at {path}: `kubectl av1 files {library}` lists every path")]
+    NoFile { library: String, path: String },
+    #[error("both a MediaLibrary and an EncodeJob are named {name}: write library/{name} or job/{name}")]
+    BothKinds { name: String },
+    #[error(
+        "no MediaLibrary and no EncodeJob {name} in namespace {namespace}: `kubectl get medialibraries,encodejobs -n {namespace}` lists them all"
+    )]
+    NeitherKind { namespace: String, name: String },
+    #[error(
+        "no EncodeJob of {path} in library {library}, so there is nothing to {action}: `kubectl av1 {action} {library}` is about the whole library, `kubectl av1 skip` keeps one file as it is"
+    )]
+    NothingToHold { library: String, path: String, action: &'static str },
+    #[error("{job} does not encode (its spec.desired is {desired}): only encodes can be paused")]
+    NoEncode { job: String, desired: String },
+    #[error("{0}")]
+    HeldOtherwise(String),
+    #[error("{problems} of {checks} checks found something: each line above that is not ok says what to do")]
+    Unwell { problems: usize, checks: usize },
+    #[error("the settings of {library} cannot be used: {message}: `kubectl av1 status {library}` says more")]
+    Settings { library: String, message: String },
     #[error("cannot {action}: {message}")]
     Api { action: String, message: String },
     #[error("cannot read the answer to \"{action}\": {cause}; do operator and plugin have the same version?")]
@@ -52,21 +72,40 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// Exit code of the program. A wrong command line is 2, by clap.
+    /// Exit code of the program, one of [`EXIT_CODES`].
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::EndedOtherwise { .. } => ENDED_OTHERWISE,
+            Self::EndedOtherwise { .. } | Self::HeldOtherwise(_) => exit::ENDED_OTHERWISE,
+            Self::Unwell { .. } => exit::UNWELL,
+            Self::Forbidden { .. } | Self::Unauthorized { .. } => exit::NOT_ALLOWED,
+            Self::Config(_) | Self::Client { .. } | Self::Unreachable { .. } => exit::NO_CLUSTER,
             // As shells have it of a program that a signal ended.
             Self::Signal { number, .. } => 128 + number,
-            _ => FAILED,
+            _ => exit::FAILED,
         }
     }
 }
 
-/// Exit code of a command that could not do what it is for.
-const FAILED: u8 = 1;
-/// Exit code of a command that waited for a job which ended otherwise than asked.
-const ENDED_OTHERWISE: u8 = 3;
+/// Exit codes by name.
+mod exit {
+    pub(super) const FAILED: u8 = 1;
+    pub(super) const ENDED_OTHERWISE: u8 = 3;
+    pub(super) const UNWELL: u8 = 4;
+    pub(super) const NOT_ALLOWED: u8 = 5;
+    pub(super) const NO_CLUSTER: u8 = 6;
+}
+
+/// Every exit code with its meaning. Clap ends with 2 by itself.
+#[cfg(test)]
+pub(crate) const EXIT_CODES: [(u8, &str); 7] = [
+    (0, "Done. What was asked for is so, or was printed."),
+    (exit::FAILED, "Not done: the message on stderr says why, and what to do."),
+    (2, "The command line is wrong; the message names what is."),
+    (exit::ENDED_OTHERWISE, "`--wait` waited, and it ended otherwise than asked."),
+    (exit::UNWELL, "`doctor` found something that somebody has to put right."),
+    (exit::NOT_ALLOWED, "The cluster does not allow it to this user, or does not know the user."),
+    (exit::NO_CLUSTER, "There is no cluster to ask: no kubeconfig, no such context, or it does not answer."),
+];
 
 /// The two mistakes that users make, in plain words; the others as they come.
 fn without_layers(error: &KubeconfigError) -> String {
@@ -76,5 +115,29 @@ fn without_layers(error: &KubeconfigError) -> String {
         }
         KubeconfigError::LoadContext(name) => format!("the kubeconfig has no context {name}"),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exit_code_stands_once_in_order_and_what_users_meet_has_one_of_its_own() {
+        let codes: Vec<u8> = EXIT_CODES.iter().map(|(code, _)| *code).collect();
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6]);
+        let forbidden = Error::Forbidden { action: "change EncodeJob a".into(), message: "no".into() };
+        let context = Error::Config(KubeconfigError::LoadContext("gone".into()));
+        assert!(context.to_string().contains("the kubeconfig has no context gone"), "{context}");
+        let table = [
+            (Error::NoJob { namespace: "media".into(), name: "a".into() }, 1),
+            (Error::EndedOtherwise { job: "a".into() }, 3),
+            (Error::Unwell { problems: 1, checks: 9 }, 4),
+            (forbidden, 5),
+            (context, 6),
+        ];
+        for (error, code) in table {
+            assert_eq!(error.exit_code(), code, "{error}");
+        }
     }
 }

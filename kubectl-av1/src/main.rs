@@ -1,14 +1,18 @@
 //! `kubectl av1`: what av1-operator is doing, and why, with the rights of whoever asks.
 //!
-//! May: read the API and, through the API server's service proxy, the pages of operator and catalogs; change the one EncodeJob
-//! that a command is about. Must never: write anything else to the cluster, or exit from anywhere but here.
+//! May: read the API and, through the API server's service proxy, the pages of operator and catalogs; change the one EncodeJob or
+//! MediaLibrary that a command is about. Must never: write anything else to the cluster, or exit from anywhere but here.
 
 mod args;
+mod checks;
 mod cluster;
 mod commands;
+#[cfg(test)]
+mod docs;
 mod error;
 mod exposition;
 mod operator;
+mod outlook;
 mod screen;
 mod view;
 

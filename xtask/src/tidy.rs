@@ -48,6 +48,8 @@ const PURE: &[(&str, bool)] = &[
     ("kubectl-av1/src/screen/model/", true),
     ("kubectl-av1/src/screen/keys.rs", true),
     ("kubectl-av1/src/screen/update.rs", true),
+    ("kubectl-av1/src/checks", true),
+    ("kubectl-av1/src/outlook.rs", true),
 ];
 
 /// Checks every file that git knows or would add; prints each finding.

@@ -16,7 +16,7 @@ use crate::screen::Wish;
 use crate::view::change::{created, ended, is_wanted, patched, progress, wanted_phase};
 
 /// Between two looks at a job that is waited for.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 
 pub(crate) async fn undo(cluster: &Cluster, arguments: &ChangeArguments) -> Result<(), Error> {
     desire(cluster, arguments, Desired::Original).await
@@ -153,18 +153,18 @@ fn spec(library: &str, path: &str, desired: Desired) -> EncodeJobSpec {
     }
 }
 
-fn phase_of(job: &EncodeJob) -> Phase {
+pub(super) fn phase_of(job: &EncodeJob) -> Phase {
     job.status.as_ref().map_or(Phase::Queued, |status| status.phase)
 }
 
 /// One change in one namespace.
-struct Change<'a> {
-    cluster: &'a Cluster,
-    namespace: &'a str,
+pub(super) struct Change<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) namespace: &'a str,
 }
 
 impl<'a> Change<'a> {
-    fn of(cluster: &'a Cluster) -> Result<Self, Error> {
+    pub(super) fn of(cluster: &'a Cluster) -> Result<Self, Error> {
         let namespace = cluster.namespace.as_deref().ok_or(Error::NamespaceNeeded)?;
         Ok(Self { cluster, namespace })
     }
@@ -181,7 +181,7 @@ impl<'a> Change<'a> {
     }
 
     /// The file's newest job: one that lives before those that ended.
-    async fn newest(&self, library: &str, path: &str) -> Result<Option<EncodeJob>, Error> {
+    pub(super) async fn newest(&self, library: &str, path: &str) -> Result<Option<EncodeJob>, Error> {
         let jobs = self.cluster.jobs().await?.items;
         let of_file = jobs.into_iter().filter(|j| j.spec.library_ref.name == library && j.spec.source.path == path);
         Ok(of_file.max_by_key(|j| (!phase_of(j).is_terminal(), j.creation_timestamp().map(|t| t.0), j.name_any())))

@@ -2,7 +2,13 @@
 //! text.
 
 pub(crate) mod change;
+mod completions;
+mod doctor;
+mod explain;
 mod files;
+mod hold;
+mod jobs;
+mod plan;
 mod status;
 mod top;
 
@@ -14,9 +20,15 @@ use crate::args::{Arguments, Command};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::view::Palette;
+use crate::view::hold::Held;
 
 /// Carries out what the command line says.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
+    match &arguments.command {
+        Command::Completions(arguments) => return completions::run(arguments),
+        Command::Complete(arguments) => return completions::complete(arguments).await,
+        _ => {}
+    }
     let cluster = Cluster::open(&arguments.cluster).await?;
     match arguments.command {
         Command::Top(arguments) => top::run(cluster, &arguments).await,
@@ -26,6 +38,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Cancel(arguments) => change::cancel(&cluster, &arguments).await,
         Command::Retry(arguments) => change::retry(&cluster, &arguments).await,
         Command::Encode(arguments) => change::encode(&cluster, &arguments).await,
+        Command::Jobs(arguments) => jobs::run(&cluster, &arguments).await,
+        Command::Explain(arguments) => explain::run(&cluster, &arguments).await,
+        Command::Plan(arguments) => plan::run(&cluster, &arguments).await,
+        Command::Pause(arguments) => hold::run(&cluster, &arguments, Held::Paused).await,
+        Command::Resume(arguments) => hold::run(&cluster, &arguments, Held::GoesOn).await,
+        Command::Doctor(arguments) => doctor::run(&cluster, &arguments).await,
+        // Done above, for they go without a cluster.
+        Command::Completions(_) | Command::Complete(_) => Ok(()),
         Command::Status { library, output } => status::run(&cluster, library.as_deref(), output).await,
     }
 }

@@ -1,8 +1,14 @@
 //! How things look: values in, text out. Must never: ask a cluster, a clock, the environment or a terminal for anything.
 
 pub(crate) mod change;
+pub(crate) mod complete;
+pub(crate) mod doctor;
 pub(crate) mod document;
+pub(crate) mod explain;
 pub(crate) mod files;
+pub(crate) mod hold;
+pub(crate) mod jobs;
+pub(crate) mod plan;
 pub(crate) mod status;
 mod table;
 pub(crate) mod text;

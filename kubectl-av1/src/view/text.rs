@@ -1,5 +1,6 @@
 //! Pieces of text: names made safe for a terminal, cuts, bars, percentages, rates. Pure.
 
+use av1_crds::figures;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// `text` without anything that a terminal would act on: control characters, and marks that turn the direction of writing.
@@ -64,6 +65,24 @@ pub(crate) fn grouped(number: i64) -> String {
     out
 }
 
+/// A long time, such as `31d 4h`; below two days as everywhere.
+pub(crate) fn days(seconds: u64) -> String {
+    match seconds {
+        ..172_800 => figures::duration(seconds),
+        _ => format!("{}d {}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+/// An age as kubectl prints it: one unit from a minute on, such as `45s`, `12m`, `5h` or `3d`.
+pub(crate) fn age(seconds: u64) -> String {
+    match seconds {
+        ..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
 /// `1 file`, `2 files`.
 pub(crate) fn count(number: i64, noun: &str) -> String {
     let plural = match noun.strip_suffix('y') {
@@ -100,6 +119,12 @@ mod tests {
     #[test]
     fn thousands_are_grouped() {
         assert_eq!([0, 999, 1_000, -1_234_567].map(grouped), ["0", "999", "1,000", "-1,234,567"]);
+    }
+
+    #[test]
+    fn ages_have_one_unit() {
+        assert_eq!([59, 60, 7_199, 172_799, 172_800].map(age), ["59s", "1m", "1h", "47h", "2d"]);
+        assert_eq!([172_799, 2_692_800].map(days), ["47h 59m", "31d 4h"]);
     }
 
     #[test]

@@ -1,0 +1,59 @@
+//! `plan LIBRARY`: what would be encoded, with which plan, predicted size and time. Reads the catalog and the API; writes nothing.
+
+use av1_crds::wire::{PlanItem, PlanPage};
+
+use super::{palette, print, print_json, print_yaml, remark};
+use crate::args::{Format, PlanArguments};
+use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::outlook::Outlook;
+use crate::view::plan::{Look, PlanReport, render};
+
+/// Files in one answer of the catalog.
+const PAGE: usize = 1_000;
+
+pub(crate) async fn run(cluster: &Cluster, arguments: &PlanArguments) -> Result<(), Error> {
+    let namespace = cluster.namespace.as_deref().ok_or(Error::NamespaceNeeded)?;
+    let name = &arguments.library;
+    let library = cluster.library(namespace, name).await?;
+    let jobs = cluster.jobs().await?;
+    for problem in &jobs.unreadable {
+        remark(&format!("This version cannot read {problem}"))?;
+    }
+    let (files, complete) = files(cluster, namespace, name).await?;
+    let unusable = |message: String| Error::Settings { library: name.clone(), message };
+    let outlook = Outlook::new(&library, &jobs.items).map_err(unusable)?;
+    let report = PlanReport::new(&library, &files, complete, &jobs.items, &outlook).map_err(unusable)?;
+    match arguments.output {
+        Format::Json => print_json(&report),
+        Format::Yaml => print_yaml(&report),
+        Format::Table | Format::Wide => {
+            print(&render(&report, Look { wide: arguments.output == Format::Wide, limit: arguments.limit }, palette()))
+        }
+    }
+}
+
+/// All files worth encoding, in the library's order, and whether the first walk has ended.
+async fn files(cluster: &Cluster, namespace: &str, library: &str) -> Result<(Vec<PlanItem>, bool), Error> {
+    let away =
+        |message: String| Error::Catalog { namespace: namespace.to_owned(), library: library.to_owned(), message };
+    let mut all: Vec<PlanItem> = Vec::new();
+    loop {
+        let query = format!("v1/plan?offset={}&limit={PAGE}", all.len());
+        let text = cluster.page(namespace, &format!("{library}-catalog:http"), &query).await.map_err(|e| match e {
+            Error::Api { message, .. } if message.is_empty() => {
+                away("it is of an older version, which has no plans".to_owned())
+            }
+            Error::Api { message, .. } => away(message),
+            other => other,
+        })?;
+        let page: PlanPage = serde_json::from_str(&text)
+            .map_err(|cause| Error::Answer { action: format!("plan of {library}"), cause: cause.to_string() })?;
+        let more = !page.items.is_empty();
+        all.extend(page.items);
+        // The list may have changed between two pages: what there is no more of ends it.
+        if !more || all.len() as u64 >= page.total {
+            return Ok((all, page.complete));
+        }
+    }
+}
