@@ -55,7 +55,7 @@ def setup():
     # The newest first: Bikes before the film, which is slow enough to be paused. Neither is there until the node was surveyed, which
     # takes the only whole CPU.
     library = Context("commands", {"scan": {"minSize": "600Ki", "intervalSeconds": 2, "order": "NewestFirst", "include": [FILM, BIKES, TIGHT]},
-                                   "encode": {"overrides": {"preset": 3}}})
+                                   "encode": {"overrides": {"preset": 4}}})
     library.fill()
     stat = (library.folder / BIKES).stat()
     os.utime(library.folder / BIKES, (stat.st_atime, stat.st_mtime + 3600))
@@ -100,7 +100,7 @@ def a_library_is_paused_and_a_plan_says_what_would_be_encoded_and_writes_nothing
     assert not library.jobs(), "a job was made"
     plan = json.loads(library.av1("plan", library.name, "-o", "json"))
     bikes, film = plan["files"]
-    assert (bikes["path"], bikes["codec"], bikes["preset"], film["width"]) == (BIKES, "h264", 3, 854), plan["files"]
+    assert (bikes["path"], bikes["codec"], bikes["preset"], film["width"]) == (BIKES, "h264", 4, 854), plan["files"]
     assert 0 < bikes["predictedSize"] < bikes["size"] and film["predictedSeconds"] > 0, plan["files"]
     assert plan["total"]["files"] == 2 and plan["suspended"] is True, plan
     says(library.av1("plan", library.name, "-o", "yaml"), f"path: {BIKES}")
