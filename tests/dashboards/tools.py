@@ -5,6 +5,7 @@ Grafana's schema from npm, matplotlib from PyPI. Each stands in a folder named a
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -42,14 +43,34 @@ def install(name, pins, make):
     return folder
 
 
+def lay_out_module(folder):
+    """The module in `go/` with a copy of promtool that does not check discoveries of Kubernetes: for that alone it would compile 200
+    packages of Kubernetes' client."""
+    for name in ("go.mod", "go.sum"):
+        shutil.copy(HERE / "go" / name, folder)
+    package = "github.com/prometheus/prometheus/cmd/promtool"
+    source = pathlib.Path(run("go", "list", "-mod=readonly", "-f", "{{.Dir}}", package, cwd=folder).splitlines()[-1])
+    (folder / "promtool").mkdir()
+    for path in source.glob("*.go"):
+        if not path.name.endswith("_test.go"):
+            text = path.read_text().replace('\t"github.com/prometheus/prometheus/discovery/kubernetes"\n', "")
+            text = re.sub(r"\t\t\tcase \*kubernetes\.SDConfig:\n(\t{4}.*\n)+", "", text)
+            (folder / "promtool" / path.name).write_text(text)
+
+
 def prometheus():
     """The folder with prometheus and promtool. No service discovery but files and HTTP: the others bring the clouds' libraries."""
     def make(folder):
         if shutil.which("go") is None:
             sys.exit("error: Go builds Prometheus, and it is not installed")
         print("building Prometheus from its Go module; the first time this takes some minutes", flush=True)
+        module = folder / "module"
+        module.mkdir()
+        lay_out_module(module)
         run("go", "build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-gcflags=all=-dwarf=false", "-tags", "remove_all_sd",
-            "-ldflags", "-s -w", "-o", f"{folder}/", "tool", cwd=HERE / "go", env=os.environ | {"CGO_ENABLED": "0"})
+            "-ldflags", "-s -w", "-o", f"{folder}/", "./promtool", "github.com/prometheus/prometheus/cmd/prometheus", cwd=module,
+            env=os.environ | {"CGO_ENABLED": "0"})
+        shutil.rmtree(module)
 
     return install("prometheus", [HERE / "go/go.mod", HERE / "go/go.sum"], make)
 
