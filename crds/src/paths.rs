@@ -27,6 +27,8 @@ pub const CLAIMS_DIR: &str = "state/claims";
 pub const JOURNAL_DIR: &str = "state/journal";
 /// Receipts by path, below [`AV1_DIR`].
 pub const RECEIPTS_DIR: &str = "state/receipts";
+/// Stills of encodes, `<job uid>.<run>.json`, below [`AV1_DIR`].
+pub const STILLS_DIR: &str = "state/stills";
 /// Originals `<job uid>/`, below [`AV1_DIR`].
 pub const TRASH_DIR: &str = "trash";
 /// Empty files in [`AV1_DIR`] that keep media servers out.
@@ -36,6 +38,14 @@ pub const KEEP_OUT_FILES: [&str; 3] = [".ignore", ".plexignore", ".nomedia"];
 pub const OUTPUT_STEM: &str = "out";
 /// The full report in a run's work folder.
 pub const REPORT_FILE: &str = "report.json";
+/// Pictures of source and output in a run's work folder.
+pub const STILLS_FILE: &str = "stills.json";
+
+/// File name of a run's stills in [`STILLS_DIR`].
+#[must_use]
+pub fn stills_name(job_uid: &str, run: i64) -> String {
+    format!("{job_uid}.{run}.json")
+}
 
 /// Suffix of the marker that keeps a file from being encoded: `NAME.EXT.av1skip`, or `.av1skip` for a folder.
 pub const SKIP_SUFFIX: &str = ".av1skip";

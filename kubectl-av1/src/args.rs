@@ -64,6 +64,8 @@ pub(crate) enum Command {
         #[arg(short, long, value_enum, default_value_t = DocumentFormat::Text)]
         output: DocumentFormat,
     },
+    /// Tell what its encodes came to: bytes saved, outcomes by reason, the slowest, the best and the worst
+    Report(ReportArguments),
     /// Encode one file now: makes an EncodeJob, or brings an undone one's AV1 file back
     Encode(EncodeArguments),
     /// Bring the original of a file back from the trash; the AV1 file goes there
@@ -130,6 +132,18 @@ impl TopArguments {
     pub(crate) fn frame(&self) -> Option<TopFormat> {
         self.output.or(self.once.then_some(TopFormat::Table))
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// Name of the MediaLibrary
+    pub(crate) library: String,
+    /// Write it as one HTML file that opens anywhere, with charts and with pictures of the worst and the best scenes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// How to print it [default: text; nothing is printed with --html]
+    #[arg(short, long, value_enum)]
+    pub(crate) output: Option<DocumentFormat>,
 }
 
 /// A job, or a file of a library.

@@ -57,6 +57,8 @@ pub(crate) enum Error {
     Unwell { problems: usize, checks: usize },
     #[error("the settings of {library} cannot be used: {message}: `kubectl av1 status {library}` says more")]
     Settings { library: String, message: String },
+    #[error("cannot write {file}: {cause}")]
+    File { file: String, cause: String },
     #[error("cannot {action}: {message}")]
     Api { action: String, message: String },
     #[error("cannot read the answer to \"{action}\": {cause}; do operator and plugin have the same version?")]

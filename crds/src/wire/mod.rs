@@ -4,6 +4,7 @@
 mod catalog;
 mod encode;
 mod prepare;
+mod report;
 mod restore;
 mod settle;
 mod sidecars;
@@ -13,6 +14,7 @@ mod survey;
 pub use catalog::*;
 pub use encode::*;
 pub use prepare::*;
+pub use report::*;
 pub use restore::*;
 pub use settle::*;
 pub use sidecars::*;

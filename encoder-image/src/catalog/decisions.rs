@@ -102,14 +102,9 @@ impl Decisions {
     /// Bytes of all files that were replaced, by the newest replacement of each path.
     pub(super) fn replaced(&self) -> Replaced {
         let mut sum = Replaced::default();
-        for file in self.files.values() {
-            // Of a file whose original was brought back nothing is saved.
-            let placed = |d: &&Arc<Decision>| d.verdict == EncodeVerdict::Encoded || d.reason == RESTORED_BY_USER;
-            let newest = file.decisions.iter().find(placed).filter(|d| d.mode == ReplacementMode::Replace);
-            if let Some((source, result)) = newest.and_then(|d| Some((&d.source, d.result.as_ref()?))) {
-                sum.before = sum.before.saturating_add(source.size);
-                sum.after = sum.after.saturating_add(result.size);
-            }
+        for one in self.files.values().filter_map(|file| standing(file.decisions.iter().map(Arc::as_ref))) {
+            sum.before = sum.before.saturating_add(one.before);
+            sum.after = sum.after.saturating_add(one.after);
         }
         sum
     }
@@ -129,6 +124,14 @@ impl Decisions {
             list.sort_by(|a, b| (&b.at, &b.path).cmp(&(&a.at, &a.path)));
         }
     }
+}
+
+/// The replacement that stands, by the decisions on one path, the newest first. Of a file whose original was brought back nothing
+/// is saved.
+pub(super) fn standing<'a>(decisions: impl IntoIterator<Item = &'a Decision>) -> Option<Replaced> {
+    let placed = |d: &&Decision| d.verdict == EncodeVerdict::Encoded || d.reason == RESTORED_BY_USER;
+    let newest = decisions.into_iter().find(placed).filter(|d| d.mode == ReplacementMode::Replace)?;
+    Some(Replaced { before: newest.source.size, after: newest.result.as_ref()?.size })
 }
 
 fn read(folder: &Folder, name: &OsString) -> Result<Vec<Arc<Decision>>, Box<dyn std::error::Error>> {

@@ -1,13 +1,14 @@
 //! The catalog's pages; what they are is documented in `av1_crds::wire`.
 //!
-//! May: read the catalog's memory, reports and receipts in `.av1`, and have one file looked at. Must never: wait for a scan, or serve
-//! any other file.
+//! May: read the catalog's memory, and reports, receipts and stills in `.av1`, and have one file looked at. Must never: wait for a scan, or
+//! serve any other file.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use av1_crds::paths::{AV1_DIR, RECEIPTS_DIR, REPORT_FILE, WORK_DIR};
+use av1_crds::paths::{AV1_DIR, RECEIPTS_DIR, REPORT_FILE, STILLS_DIR, WORK_DIR, stills_name};
+use av1_crds::wire::MAX_STILLS;
 use av1_media::receipt::{MAX_RECEIPTS_JSON, file_name};
 use axum::extract::{Path as UrlPath, Query, State};
 use axum::http::{StatusCode, header};
@@ -16,7 +17,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
 
-use super::{Shared, metrics};
+use super::{Shared, metrics, outcomes};
 use crate::beneath::Root;
 use crate::exposition;
 
@@ -37,6 +38,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/explain", get(explain))
         .route("/v1/reports/{uid}/{run}", get(report))
         .route("/v1/receipts", get(receipts))
+        .route("/v1/outcomes", get(past))
+        .route("/v1/stills/{uid}/{run}", get(stills))
         .route("/v1/leftovers", get(leftovers))
         .route("/v1/sidecars", get(sidecars))
         .route("/metrics", get(metrics))
@@ -123,19 +126,45 @@ async fn explain(State(shared): State<Arc<Shared>>, Query(OnePath { path }): Que
 }
 
 async fn report(State(shared): State<Arc<Shared>>, UrlPath((uid, run)): UrlPath<(String, String)>) -> Response {
-    let plain = !uid.is_empty() && uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    match run.parse::<u32>() {
-        Ok(run) if plain => {
+    match run_of(&uid, &run) {
+        Some(run) => {
             serve(shared, Path::new(WORK_DIR).join(uid).join(run.to_string()).join(REPORT_FILE), MAX_REPORT).await
         }
-        _ => {
-            (StatusCode::BAD_REQUEST, "a report is named by the UID of a job and the number of a run\n").into_response()
-        }
+        None => unnamed(),
     }
+}
+
+async fn stills(State(shared): State<Arc<Shared>>, UrlPath((uid, run)): UrlPath<(String, String)>) -> Response {
+    match run_of(&uid, &run) {
+        Some(run) => serve(shared, Path::new(STILLS_DIR).join(stills_name(&uid, i64::from(run))), MAX_STILLS).await,
+        None => unnamed(),
+    }
+}
+
+/// The number of a run, when both words name one and can be part of a file's name.
+fn run_of(uid: &str, run: &str) -> Option<u32> {
+    let plain = !uid.is_empty() && uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    run.parse().ok().filter(|_| plain)
+}
+
+fn unnamed() -> Response {
+    (StatusCode::BAD_REQUEST, "name it by the UID of a job and the number of a run\n").into_response()
 }
 
 async fn receipts(State(shared): State<Arc<Shared>>, Query(OnePath { path }): Query<OnePath>) -> Response {
     serve(shared, Path::new(RECEIPTS_DIR).join(file_name(&path)), MAX_RECEIPTS_JSON).await
+}
+
+async fn past(State(shared): State<Arc<Shared>>, Query(after): Query<After>) -> Response {
+    if !shared.catalog().right_volume {
+        return wrong_volume();
+    }
+    let limit = after.limit.unwrap_or(DEFAULT_PAGE);
+    let read = move || Root::open(&shared.library).and_then(|root| outcomes::page(&root, &after.after, limit));
+    match tokio::task::spawn_blocking(read).await.unwrap_or_else(|e| Err(io::Error::other(e))) {
+        Ok(page) => Json(page).into_response(),
+        Err(e) => unreadable(&e),
+    }
 }
 
 async fn leftovers(State(shared): State<Arc<Shared>>, Query(window): Query<Window>) -> Response {
@@ -163,15 +192,23 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
 /// Serves a JSON file below the library's `.av1`, of at most `most` bytes.
 async fn serve(shared: Arc<Shared>, below: PathBuf, most: usize) -> Response {
     if !shared.catalog().right_volume {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the volume is not the one that it should be\n").into_response();
+        return wrong_volume();
     }
     let read = tokio::task::spawn_blocking(move || read(&shared.library, &below, most)).await;
     match read {
         Ok(Ok(bytes)) => ([(header::CONTENT_TYPE, "application/json")], bytes).into_response(),
         Ok(Err(e)) if e.kind() == io::ErrorKind::NotFound => (StatusCode::NOT_FOUND, "there is none\n").into_response(),
-        Ok(Err(e)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("it could not be read: {e}\n")).into_response(),
+        Ok(Err(e)) => unreadable(&e),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")).into_response(),
     }
+}
+
+fn wrong_volume() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "the volume is not the one that it should be\n").into_response()
+}
+
+fn unreadable(error: &io::Error) -> Response {
+    (StatusCode::INTERNAL_SERVER_ERROR, format!("it could not be read: {error}\n")).into_response()
 }
 
 fn read(library: &Path, below: &Path, most: usize) -> io::Result<Vec<u8>> {
@@ -188,6 +225,14 @@ fn read(library: &Path, below: &Path, most: usize) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_the_uid_of_a_job_or_the_number_of_a_run_names_nothing() {
+        assert_eq!(run_of("1f0f2c9e-1111", "3"), Some(3));
+        for (uid, run) in [("..", "1"), ("", "1"), ("a/b", "1"), ("a.b", "1"), ("a", "-1"), ("a", "1/../2")] {
+            assert_eq!(run_of(uid, run), None, "{uid} {run}");
+        }
+    }
 
     #[test]
     fn a_report_is_served_from_its_folder_alone_and_never_through_a_link() {

@@ -9,6 +9,7 @@ mod http;
 mod index;
 mod leftovers;
 mod metrics;
+mod outcomes;
 mod scan;
 mod sidecars;
 mod state;

@@ -9,6 +9,7 @@ mod files;
 mod hold;
 mod jobs;
 mod plan;
+mod report;
 mod status;
 mod top;
 
@@ -33,6 +34,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     match arguments.command {
         Command::Top(arguments) => top::run(cluster, &arguments).await,
         Command::Files { library, output } => files::run(&cluster, &library, output).await,
+        Command::Report(arguments) => report::run(&cluster, &arguments).await,
         Command::Undo(arguments) => change::undo(&cluster, &arguments).await,
         Command::Skip(arguments) => change::skip(&cluster, &arguments).await,
         Command::Cancel(arguments) => change::cancel(&cluster, &arguments).await,

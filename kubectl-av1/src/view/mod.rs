@@ -9,6 +9,7 @@ pub(crate) mod files;
 pub(crate) mod hold;
 pub(crate) mod jobs;
 pub(crate) mod plan;
+pub(crate) mod report;
 pub(crate) mod status;
 mod table;
 pub(crate) mod text;

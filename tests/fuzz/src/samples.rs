@@ -42,6 +42,10 @@ pub const PROGRESS: &str = include_str!("../samples/progress.json");
 pub const SUMMARY: &str = include_str!("../samples/summary.json");
 /// A page of verdicts.
 pub const FILES: &str = include_str!("../samples/files.json");
+/// A page of what became of paths.
+pub const OUTCOMES: &str = include_str!("../samples/outcomes.json");
+/// Pictures of source and output.
+pub const STILLS: &str = include_str!("../samples/stills.json");
 /// A page of candidates.
 pub const CANDIDATES: &str = include_str!("../samples/candidates.json");
 /// The task of an encode pod.

@@ -2,12 +2,14 @@
 
 use av1_crds::quantity::{parse_bytes, parse_seconds};
 use av1_crds::wire::{
-    CandidatePage, CatalogSummary, CatalogTask, EncodeProgress, EncodeReport, EncodeResult, EncodeTask,
-    FileExplanation, FilePage, LookResult, MakeResult, PlanPage, PodResult, SettleResult, SettleTask, VolumeFile,
+    CandidatePage, CatalogSummary, CatalogTask, EncodeProgress, EncodeReport, EncodeResult, EncodeTask, FileExplanation, FilePage, LookResult,
+    MakeResult, OutcomePage, PlanPage, PodResult, SettleResult, SettleTask, Stills, VolumeFile,
 };
 use av1_crds::{EncodeJob, MediaLibrary};
 use av1_fuzz::Fuzz;
-use av1_fuzz::samples::{CANDIDATES, FILES, JOB, LIBRARY, PROGRESS, REPORT, SUMMARY, TASK, TERMINATION};
+use av1_fuzz::samples::{
+    CANDIDATES, FILES, JOB, LIBRARY, OUTCOMES, PROGRESS, REPORT, STILLS, SUMMARY, TASK, TERMINATION,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -41,14 +43,18 @@ fn progress_pages() {
 
 #[test]
 fn pages_of_the_catalog() {
-    Fuzz::new("catalog-pages").sample(SUMMARY).sample(FILES).sample(CANDIDATES).run(|bytes| {
-        read::<CatalogSummary>(bytes);
-        read::<FilePage>(bytes);
-        read::<CandidatePage>(bytes);
-        read::<PlanPage>(bytes);
-        read::<FileExplanation>(bytes);
-        read::<VolumeFile>(bytes);
-    });
+    Fuzz::new("catalog-pages").sample(SUMMARY).sample(FILES).sample(CANDIDATES).sample(OUTCOMES).sample(STILLS).run(
+        |bytes| {
+            read::<CatalogSummary>(bytes);
+            read::<FilePage>(bytes);
+            read::<CandidatePage>(bytes);
+            read::<PlanPage>(bytes);
+            read::<FileExplanation>(bytes);
+            read::<OutcomePage>(bytes);
+            read::<Stills>(bytes);
+            read::<VolumeFile>(bytes);
+        },
+    );
 }
 
 #[test]
