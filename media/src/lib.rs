@@ -41,6 +41,7 @@ pub mod sampling;
 pub mod scenes;
 pub mod single;
 pub mod size_gate;
+pub mod stills;
 pub mod stop_early;
 pub mod streams;
 pub mod swap;

@@ -249,7 +249,9 @@ impl Summary {
     }
 }
 
-fn decimal(metric: Metric, score: f64) -> String {
+/// A score as it is told.
+#[must_use]
+pub fn decimal(metric: Metric, score: f64) -> String {
     if metric == Metric::Ssim { format!("{score:.4}") } else { format!("{score:.2}") }
 }
 

@@ -395,4 +395,7 @@ pub struct EncodeReport {
     pub versions: BTreeMap<String, String>,
     /// Argument vectors of the commands that made the output, by step.
     pub commands: BTreeMap<String, Vec<String>>,
+    /// What was left undone without harm to the output, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }

@@ -37,6 +37,7 @@ impl Run<'_> {
         let Planned { decoded, picture, .. } = planned;
         let name = format!("{OUTPUT_STEM}.{}", extension(&self.output_path(source), source.streams.container));
         let output = self.files.left.join(&name);
+        self.clear_stills().map_err(|e| Ended::io("removing stills of an earlier run", &self.files.left, &e))?;
         self.stage(Stage::Muxing);
         self.mux(source, decoded, &output)?;
         self.stage(Stage::Verifying);
@@ -69,7 +70,11 @@ impl Run<'_> {
             });
         }
         let measured = self.quality(source, planned, &output);
-        if matches!(measured, Err(Ended::Verdict { verdict: EncodeVerdict::Rejected, .. })) {
+        let rejected = matches!(measured, Err(Ended::Verdict { verdict: EncodeVerdict::Rejected, .. }));
+        if measured.is_ok() || rejected {
+            self.stills(source, planned, &output);
+        }
+        if rejected {
             remove(&[&output]).map_err(|e| Ended::io("removing the output", &self.files.left, &e))?;
         }
         measured?;

@@ -21,6 +21,7 @@ pub(crate) mod resources;
 mod scenes;
 mod search;
 mod source;
+mod stills;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ use av1_media::encoders::{Encoder, Engine};
 use av1_media::light::Light;
 use av1_media::plan::Resources;
 use av1_media::progress::copied_bytes;
+use av1_media::quality::Scores;
 use av1_media::verify::bitstream;
 use av1_media::versions::VMAF;
 use sha2::{Digest, Sha256};
@@ -94,9 +96,13 @@ struct Run<'a> {
     identity: Option<FileIdentity>,
     checks: Vec<Check>,
     quality: Option<QualityScore>,
+    /// Scores of all frames, when quality was measured.
+    scores: Option<(Metric, Scores)>,
     size_gate: Option<SizeGateResult>,
     output: Option<OutputFile>,
     encode_seconds: f64,
+    /// What was left undone without harm to the output.
+    notes: Vec<String>,
 }
 
 impl<'a> Run<'a> {
@@ -112,9 +118,11 @@ impl<'a> Run<'a> {
             identity: None,
             checks: Vec::new(),
             quality: None,
+            scores: None,
             size_gate: None,
             output: None,
             encode_seconds: 0.0,
+            notes: Vec::new(),
         }
     }
 
@@ -253,6 +261,7 @@ impl<'a> Run<'a> {
             settings: self.task.settings.clone(),
             versions: self.versions.clone(),
             commands: self.commands.clone(),
+            notes: self.notes.clone(),
         };
         let written = serde_json::to_vec_pretty(&report).map_err(std::io::Error::from).and_then(|json| {
             replace(&self.files.left.join(av1_crds::paths::REPORT_FILE), &json)?;

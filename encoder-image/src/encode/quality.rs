@@ -31,6 +31,7 @@ impl Run<'_> {
             .ok_or_else(|| Ended::retry(reasons::ENCODE_FAILED, "no frame was measured"))?;
         let check = judge(&rule, &summary, planned.plan.grain() > 0);
         self.quality = Some(summary.report(rule.metric));
+        self.scores = Some((rule.metric, scores));
         self.checks.push(check.clone());
         if !check.passed {
             return Err(too_low(&rule, &check.expected, &check.measured));

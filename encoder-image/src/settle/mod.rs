@@ -21,6 +21,7 @@ mod replace;
 pub(crate) mod restore;
 mod result;
 pub(crate) mod sidecars;
+mod stills;
 mod swap;
 
 use std::ffi::OsStr;
@@ -148,7 +149,7 @@ fn settle(root: &Root, state: &State, task: &SettleTask) -> Result<SettleResult,
         Some(receipt) => Outcome::Receipt(Box::new(receipt.clone())),
         None => decide(root, state, task, earlier)?,
     };
-    let left = clean(root, state, task)?;
+    let left = clean(root, state, task, matches!(outcome, Outcome::Receipt(_)))?;
     Ok(match outcome {
         Outcome::Receipt(receipt) => result::settled(&receipt, left),
         Outcome::SourceChanged { original } => result::changed(task, original, left),
@@ -196,13 +197,19 @@ fn decide(
     Ok(Outcome::Receipt(Box::new(record::write_receipt(state, receipt)?)))
 }
 
-/// Removes what the job no longer needs; returns a word about what could not go. The journal goes last.
-fn clean(root: &Root, state: &State, task: &SettleTask) -> Result<Option<String>, SettleError> {
+/// Removes what the job no longer needs, but for the stills of a file that has a receipt; returns words about what could not go, or
+/// not be kept. The journal goes last.
+fn clean(root: &Root, state: &State, task: &SettleTask, keep_stills: bool) -> Result<Vec<String>, SettleError> {
     remove_empty_trash(state, &task.job.uid);
-    let left = cleanup::remove_work(root, &task.job.uid).err().map(|error| {
+    let mut left = Vec::new();
+    if keep_stills && let Err(error) = stills::keep(root, task) {
+        tracing::warn!("the stills could not be kept: {error}");
+        left.push(format!("the stills: {error}"));
+    }
+    if let Err(error) = cleanup::remove_work(root, &task.job.uid) {
         tracing::warn!("the job's work folder could not be removed: {error}");
-        format!("the work folder .av1/work/{}: {error}", task.job.uid)
-    });
+        left.push(format!("the work folder .av1/work/{}: {error}", task.job.uid));
+    }
     journal::remove(state, &task.job.uid)?;
     Ok(left)
 }

@@ -17,7 +17,7 @@ use crate::beneath::{Folder, Root};
 use crate::failpoint::durable;
 
 /// Mode of folders in `.av1`: the library's user alone works in them.
-const FOLDER_MODE: u32 = 0o700;
+pub(super) const FOLDER_MODE: u32 = 0o700;
 /// Mode of files in `.av1/state` and of markers.
 pub(super) const FILE_MODE: u32 = 0o644;
 

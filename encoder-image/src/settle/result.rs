@@ -16,7 +16,7 @@ const MOST_OF_A_MESSAGE: usize = 500;
 const MOST_OF_A_PATH: usize = 500;
 
 /// The result of a file with a receipt.
-pub(super) fn settled(receipt: &Receipt, left: Option<String>) -> SettleResult {
+pub(super) fn settled(receipt: &Receipt, left: Vec<String>) -> SettleResult {
     let before = receipt.source.size;
     let after = receipt.result.as_ref().map_or(before, |result| result.size);
     let encoded = receipt.verdict == EncodeVerdict::Encoded;
@@ -72,7 +72,7 @@ pub(super) fn would_be(before: u64, after: u64) -> String {
 }
 
 /// The result of a file that is not the planned one.
-pub(super) fn changed(task: &SettleTask, original: Option<String>, left: Option<String>) -> SettleResult {
+pub(super) fn changed(task: &SettleTask, original: Option<String>, left: Vec<String>) -> SettleResult {
     let message = match &original {
         None => "The file is not the one that was encoded: it was changed, moved or deleted meanwhile; it was not touched".to_owned(),
         Some(_) => "Another program changed the file while it was being swapped in; what it made stays, the original that was encoded is in the trash".to_owned(),
@@ -82,13 +82,13 @@ pub(super) fn changed(task: &SettleTask, original: Option<String>, left: Option<
 
 /// The result of a file that the user marked during the encode. To the operator it is one that changed: nothing was done, and
 /// the next scan tells its new state.
-pub(super) fn marked(task: &SettleTask, marker: &str, left: Option<String>) -> SettleResult {
+pub(super) fn marked(task: &SettleTask, marker: &str, left: Vec<String>) -> SettleResult {
     let marker: String = marker.chars().filter(|c| !c.is_control()).take(MOST_CHARACTERS).collect();
     let message = format!("The marker {marker} was made during the encode: the file stays as it is");
     untouched(task, message, None, left)
 }
 
-fn untouched(task: &SettleTask, message: String, original: Option<String>, left: Option<String>) -> SettleResult {
+fn untouched(task: &SettleTask, message: String, original: Option<String>, left: Vec<String>) -> SettleResult {
     SettleResult {
         verdict: SettleVerdict::SourceChanged,
         message,

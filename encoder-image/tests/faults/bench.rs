@@ -18,6 +18,10 @@ pub const METHODS: [&str; 3] = ["Exchange", "Link", "TwoRenames"];
 const LIBRARY: &str = r#"{"namespace":"media","name":"films","uid":"lib-1","cluster":"cluster-1"}"#;
 pub const JOB: &str = "0000-job";
 pub const RUN: i64 = 3;
+/// Where pictures of encodes are kept.
+const STILLS_FOLDER: &str = ".av1/state/stills/";
+/// What stands for them: nothing that settles looks into them.
+const STILLS: &[u8] = b"pictures, before and after";
 
 /// One run of a role.
 #[derive(Debug, Clone)]
@@ -150,6 +154,7 @@ impl Bench {
         std::fs::create_dir_all(work.join("chunks/deep")).unwrap();
         std::fs::write(work.join("out.mkv"), &bench.output).unwrap();
         std::fs::write(work.join("report.json"), br#"{"a":"report"}"#).unwrap();
+        std::fs::write(work.join("stills.json"), STILLS).unwrap();
         std::fs::write(work.join("chunks/deep/1.ivf"), "chunk").unwrap();
         let settle = scene.settle_task(&bench, &prepared["done"]["volumeId"], &bench.method);
         bench.task = scene.begin(&bench, settle);
@@ -166,6 +171,7 @@ impl Bench {
         assert_eq!(run.code, Some(0), "{run:?}");
         let end = self.end();
         self.scene.is_right_end(self, &end);
+        self.stills_are_kept(false).unwrap();
         end
     }
 
@@ -353,6 +359,18 @@ impl Bench {
         }
     }
 
+    /// The stills are kept beside the receipts, whole; after a failure to write them they may be missing.
+    pub fn stills_are_kept(&self, may_be_missing: bool) -> Result<(), String> {
+        let names = self.names();
+        let kept: Vec<_> = names.iter().filter(|(path, _)| path.starts_with(STILLS_FOLDER)).collect();
+        let name = format!("{STILLS_FOLDER}{JOB}.{RUN}.json");
+        match kept[..] {
+            [] if may_be_missing || !self.scene.is_settled() => Ok(()),
+            [(path, content)] if *path == name && *content == hash(STILLS) => Ok(()),
+            _ => Err(format!("the stills are {kept:?}")),
+        }
+    }
+
     /// After an orderly failure before any name changed no copy stays beside the file.
     pub fn no_copy_is_left_when_untouched(&self) -> Result<(), String> {
         let start = if self.scene.role() == "restore" { &self.output } else { &self.original };
@@ -392,9 +410,10 @@ impl Bench {
         found
     }
 
-    /// Like [`Self::names`], without what is different in each run.
+    /// Like [`Self::names`], without what is different in each run, and without the stills, which a failure may cost.
     pub fn end(&self) -> End {
         let mut end = self.names();
+        end.retain(|path, _| !path.starts_with(STILLS_FOLDER));
         let varying = |path: &str| {
             path.starts_with(".av1/state/receipts/")
                 || path.starts_with(".av1/trash/") && path.ends_with(".json")

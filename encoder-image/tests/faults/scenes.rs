@@ -82,6 +82,11 @@ impl Scene {
         }
     }
 
+    /// Whether an encode has been settled when all is done.
+    pub fn is_settled(self) -> bool {
+        !matches!(self, Mark | Sidecars)
+    }
+
     /// Where the film is when it is made.
     pub fn source(self) -> &'static str {
         if matches!(self, Container | UndoContainer) { AVI } else { FILM }
@@ -238,10 +243,9 @@ impl Scene {
         }
         assert!(self != Sidecars || end[&format!("{FILM}.why.txt")].contains("300000 bytes"), "{end:?}");
         let receipts = end.keys().filter(|path| path.starts_with(".av1/state/receipts/")).count();
-        let unsettled = matches!(self, Mark | Sidecars);
-        assert_eq!(receipts, usize::from(!unsettled), "{self:?} {end:?}");
-        // These leave the work folder alone.
-        let work = if unsettled { "/.av1-" } else { "/work/" };
+        assert_eq!(receipts, usize::from(self.is_settled()), "{self:?} {end:?}");
+        // The others leave the work folder alone.
+        let work = if self.is_settled() { "/work/" } else { "/.av1-" };
         let left = |path: &&String| [work, "/claims/", "/journal/", ".part", "/.av1-"].iter().any(|p| path.contains(p));
         assert_eq!(end.keys().find(left), None, "{self:?}");
     }

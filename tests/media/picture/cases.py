@@ -1,4 +1,6 @@
-# Runs inside the encoder image's root: makes one source a case, encodes it with the agent, and checks verdict, report and output.
+# Runs inside the encoder image's root: makes one source a case, encodes it with the agent, and checks verdict, report, output and
+# stills.
+import base64
 import json
 import os
 import re
@@ -87,6 +89,33 @@ def whole(name, path, report, output, least=38.0, on_output="null", on_source="n
     ok(f"{name}: {len(a)} frames at the source's times", len(a) == len(b) and apart <= 0.002, f"{len(a)} {len(b)} {apart}")
     value = psnr(output, source, on_output, on_source)
     ok(f"{name}: looks like the source", value >= least, f"PSNR {value}")
+    stills(name, report, output, ["Middle"])
+
+
+def stills(name, report, output, places):
+    """Pictures of source and output show the same frame alike, decode, are small, and are of one size. Returns the pairs."""
+    try:
+        pairs = json.load(open(f"{os.path.dirname(output)}/stills.json"))["pairs"]
+    except OSError as error:
+        pairs = []
+        report.setdefault("notes", []).append(str(error))
+    found = [pair["place"] for pair in pairs]
+    ok(f"{name}: stills of {' and '.join(places)}", found == places and not report.get("notes"), f"{found} {report.get('notes')}")
+    for pair in pairs:
+        files = {}
+        for side in ("before", "after"):
+            files[side] = f"{RUNS}/{name.replace(' ', '-')}-{pair['place']}-{side}.jpg"
+            with open(files[side], "wb") as file:
+                file.write(base64.b64decode(pair[side], validate=True))
+        sizes = [(s["codec_name"], s["width"], s["height"]) for s in (video(file) for file in files.values())]
+        told = ("mjpeg", pair["width"], pair["height"])
+        ok(f"{name}: both are JPEG of {told[1:]}", sizes == [told, told] and max(told[1:]) <= 960, sizes)
+        bytes_of = [os.path.getsize(file) for file in files.values()]
+        ok(f"{name}: both are small", max(bytes_of) <= 60 << 10, bytes_of)
+        value = psnr(files["after"], files["before"])
+        ok(f"{name}: both show the same", value >= 28, f"PSNR {value}")
+        pair["files"] = files
+    return pairs
 
 
 def video(path):
@@ -259,6 +288,29 @@ def case_bars():
     report, output = encode("mixed", path, crop="Auto")
     if expect("mixed", path, "Encoded", report):
         ok("mixed: a picture of two shapes is not cut", video(output)["height"] == 180, video(output)["height"])
+
+
+def case_stills():
+    # An empty beginning, moving pictures from then on; MP4 that starts late.
+    black = "-f lavfi -i color=black:s=320x240:r=25:d=2.4,format=yuv420p"
+    film = f"{black} -ss 1 -t 5 -i /clips/bikes.mp4 -filter_complex [1:v]scale=320:240:flags=area,fps=25,format=yuv420p,setsar=1[f];[0:v][f]concat=n=2:v=1"
+    for ext, more in (("mkv", ""), ("mp4", "-output_ts_offset 1.4")):
+        name = f"stills-{ext}"
+        make(f"{name}.{ext}", f"{film} {FAT} {more}")
+        report, output = encode(name, f"{name}.{ext}", quality={"metric": "Xpsnr"})
+        if not expect(name, f"{name}.{ext}", "Encoded", report):
+            continue
+        pairs = stills(name, report, output, ["Worst", "Best"])
+        ok(f"{name}: they are of two scenes with their scores", len({p["frame"] for p in pairs}) == 2 and all(float(p["score"]) > 20 for p in pairs), pairs and [(p["frame"], p.get("score")) for p in pairs])
+        ok(f"{name}: the empty scene is not the best", pairs and pairs[-1]["frame"] >= 60, pairs and pairs[-1]["frame"])
+        for pair in pairs:
+            for side, file in (("before", f"{LIBRARY}/{name}.{ext}"), ("after", output)):
+                # The very frame of that number: its neighbours are no better match.
+                near = {}
+                for shift in (-1, 0, 1):
+                    number = f"select=eq(n\\,{max(pair['frame'] + shift, 0)})"
+                    near[shift] = psnr(pair["files"][side], file, "scale=out_range=tv", f"{number},trim=end_frame=1")
+                ok(f"{name}: {pair['place']} {side} is frame {pair['frame']}", max(near, key=near.get) == 0 and near[0] >= 28, near)
 
 
 CASES = {name[5:]: run for name, run in list(globals().items()) if name.startswith("case_")}

@@ -119,6 +119,7 @@ fn report() -> ReportView {
         settings: serde_json::from_value(settings()).unwrap(),
         versions: Default::default(),
         commands: Default::default(),
+        notes: Vec::new(),
     }))
 }
 
