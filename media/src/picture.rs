@@ -408,6 +408,13 @@ impl Picture {
         let (right, bottom) = self.padding();
         if (right, bottom) != (0, 0) {
             let (width, height) = self.coded;
+            // With chroma of half the size, pad takes no odd column or row, and leaves the last one out.
+            let bits = match self.bits {
+                ..=10 => 10,
+                11..=12 => 12,
+                _ => 16,
+            };
+            filters.push(format!("format=yuv444p{bits}le"));
             filters.push(format!("pad={width}:{height}:0:0,fillborders=right={right}:bottom={bottom}:mode=smear"));
         }
         match self.conversion {

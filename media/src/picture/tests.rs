@@ -133,6 +133,18 @@ fn sizes_matrices_colours_and_partial_metadata_that_cannot_be_kept_are_refused()
 }
 
 #[test]
+fn an_odd_picture_is_padded_where_chroma_has_its_full_size() {
+    let filters = planned(&video(321, 181, "yuv420p"), &[]).unwrap().ffmpeg_filters();
+    assert!(
+        filters.starts_with("format=yuv444p10le,pad=322:182:0:0,fillborders=right=1:bottom=1:mode=smear,scale="),
+        "{filters}"
+    );
+    let deep = planned(&video(321, 181, "yuv420p12le"), &[reasons::DEPTH_REDUCED]).unwrap().ffmpeg_filters();
+    assert!(deep.starts_with("format=yuv444p12le,pad="), "{deep}");
+    assert_eq!(planned(&video(320, 180, "yuv420p"), &[]).unwrap().ffmpeg_filters(), "");
+}
+
+#[test]
 fn depth_and_sampling_are_read_from_names() {
     let depths = ["yuv420p", "yuv420p10le", "p010le", "p016be", "yuv422p12be", "nv12", "yuv420p9le"].map(depth);
     assert_eq!(depths, [8, 10, 10, 16, 12, 8, 9]);
