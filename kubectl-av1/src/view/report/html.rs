@@ -233,7 +233,7 @@ fn table(parent: &mut Markup, files: &[&FileOutcome], columns: &[Column]) {
 
 fn quietly(name: &str) -> String {
     match name {
-        "FPS" => "Frames a second".to_owned(),
+        "FPS" => name.to_owned(),
         _ => name.chars().take(1).chain(name.chars().skip(1).flat_map(char::to_lowercase)).collect(),
     }
 }
