@@ -2,8 +2,9 @@
 
 use av1_crds::quantity::{parse_bytes, parse_seconds};
 use av1_crds::wire::{
-    CandidatePage, CatalogSummary, CatalogTask, EncodeProgress, EncodeReport, EncodeResult, EncodeTask, FileExplanation, FilePage, LookResult,
-    MakeResult, OutcomePage, PlanPage, PodResult, SettleResult, SettleTask, Stills, VolumeFile,
+    CandidatePage, CatalogSummary, CatalogTask, EncodeProgress, EncodeReport, EncodeResult, EncodeTask,
+    FileExplanation, FilePage, LookResult, MakeResult, OutcomePage, PlanPage, PodResult, SettleResult, SettleTask,
+    Stills, VolumeFile,
 };
 use av1_crds::{EncodeJob, MediaLibrary};
 use av1_fuzz::Fuzz;
