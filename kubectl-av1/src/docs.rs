@@ -32,6 +32,7 @@ fn page() -> String {
     for (code, meaning) in EXIT_CODES {
         let _ = writeln!(out, "| {code} | {meaning} |");
     }
+    let _ = writeln!(out, "| 128 + n | `top` was ended by signal n. |");
     for command in root.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help") {
         section(&mut out, command);
     }
