@@ -8,12 +8,14 @@ use av1_crds::job::{Desired, EncodeJobSpec, LibraryReference, Source};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
+use super::hold::holding;
 use super::{print, remark};
 use crate::args::{ChangeArguments, EncodeArguments, RetryArguments, Target};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::screen::Wish;
 use crate::view::change::{created, ended, is_wanted, patched, progress, wanted_phase};
+use crate::view::hold::Held;
 
 /// Between two looks at a job that is waited for.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
@@ -38,8 +40,8 @@ pub(crate) async fn wish(cluster: &Cluster, namespace: &str, name: &str, wish: W
     let spec = match wish {
         Wish::Undo => desiring(&job, Desired::Original),
         Wish::Cancel => cancelling(&job)?,
-        Wish::Pause => suspending(&job, true, "pause")?,
-        Wish::Resume => suspending(&job, false, "resume")?,
+        Wish::Pause => holding(&job, Held::Paused)?,
+        Wish::Resume => holding(&job, Held::GoesOn)?,
     };
     let after = cluster.patch_job(namespace, name, &json!({"spec": spec})).await?;
     Ok(patched(&job, &after))
@@ -52,15 +54,6 @@ fn cancelling(job: &EncodeJob) -> Result<Value, Error> {
         return Err(Error::Ended { job: job.name_any(), phase: phase.as_str(), action: "cancel" });
     }
     Ok(json!({"desired": Desired::Cancelled}))
-}
-
-/// The change of spec that pauses a job or lets it go on.
-fn suspending(job: &EncodeJob, suspend: bool, action: &'static str) -> Result<Value, Error> {
-    let phase = phase_of(job);
-    if phase.is_terminal() {
-        return Err(Error::Ended { job: job.name_any(), phase: phase.as_str(), action });
-    }
-    Ok(json!({"suspend": suspend}))
 }
 
 /// The change of spec by which a job is to come to what is desired.

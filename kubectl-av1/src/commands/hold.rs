@@ -2,7 +2,7 @@
 
 use av1_crds::{EncodeJob, MediaLibrary};
 use kube::ResourceExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::change::{Change, LOOK};
 use super::{print, remark};
@@ -32,16 +32,8 @@ pub(crate) async fn run(cluster: &Cluster, arguments: &HoldArguments, held: Held
         }
         Subject::Job(job) => {
             let name = job.name_any();
-            match refusal(&job, held) {
-                Some(Refusal::Ended(phase)) => {
-                    return Err(Error::Ended { job: name, phase: phase.as_str(), action: held.command() });
-                }
-                Some(Refusal::NoEncode(desired)) => {
-                    return Err(Error::NoEncode { job: name, desired: format!("{desired:?}") });
-                }
-                None => {}
-            }
-            cluster.patch_job(namespace, &name, &patch).await?;
+            let spec = holding(&job, held)?;
+            cluster.patch_job(namespace, &name, &json!({"spec": spec})).await?;
             print(&changed_job(&job, held))?;
             if held == Held::GoesOn {
                 let library = cluster.find_library(namespace, &job.spec.library_ref.name).await?;
@@ -51,6 +43,16 @@ pub(crate) async fn run(cluster: &Cluster, arguments: &HoldArguments, held: Held
         }
     };
     if arguments.wait { wait(cluster, namespace, &subject, held).await } else { Ok(()) }
+}
+
+/// The change of spec that holds a job or lets it go on; refused where it makes no sense.
+pub(super) fn holding(job: &EncodeJob, held: Held) -> Result<Value, Error> {
+    let name = job.name_any();
+    match refusal(job, held) {
+        Some(Refusal::Ended(phase)) => Err(Error::Ended { job: name, phase: phase.as_str(), action: held.command() }),
+        Some(Refusal::NoEncode(desired)) => Err(Error::NoEncode { job: name, desired: format!("{desired:?}") }),
+        None => Ok(json!({"suspend": held.suspend()})),
+    }
 }
 
 /// The library, the job, or the job of the file that is meant.

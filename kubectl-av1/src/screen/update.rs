@@ -248,9 +248,8 @@ impl Wish {
     pub(crate) fn of_live_jobs(self) -> Option<&'static str> {
         match self {
             Self::Pause => Some("pause"),
-            Self::Resume => Some("resume"),
             Self::Cancel => Some("cancel"),
-            Self::Undo => None,
+            Self::Resume | Self::Undo => None,
         }
     }
 }
