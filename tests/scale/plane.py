@@ -197,6 +197,13 @@ class Plane:
         lines = [line for line in done.stdout.splitlines() if line.startswith((name + "{", name + " "))]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
+    def scrape(self):
+        """Series of the operator's page, and seconds that it takes to get it."""
+        start = time.monotonic()
+        done = subprocess.run(["curl", "--silent", "--fail", f"http://{METRICS}/metrics"], text=True, capture_output=True)
+        seconds = time.monotonic() - start
+        return sum(1 for line in done.stdout.splitlines() if line and not line.startswith("#")), seconds
+
     # --- what the operator wrote ---
 
     def audit(self, since=0):

@@ -1,4 +1,4 @@
-"""Ratios 6 to 10 of docs/benchmarks.md: the real operator against a real API server with fake nodes.
+"""Ratios 6 to 10 and 14 of docs/benchmarks.md: the real operator against a real API server with fake nodes.
 
 Each run has a control plane of its own: one with a tenth of the jobs, one with all. What is counted are the operator's writes
 in the API server's audit log and all writes in its metrics. Run it through tests/bench/run.
@@ -23,7 +23,7 @@ SLOW_JOBS = 20
 TERMINAL = ("Succeeded", "Rejected", "Skipped", "Failed", "Cancelled", "Restored")
 
 
-IDS = ["6a", "6b", "6c", "6d", "6e", "7", "8", "9", "10"]
+IDS = ["6a", "6b", "6c", "6d", "6e", "7", "8", "9", "10", "14a", "14b"]
 
 
 def say(text):
@@ -94,7 +94,16 @@ class Run:
         for library in plane.libraries:
             plane.stand_in.files[library] = [plane.stand_in.candidate(library, n) for n in range(share)]
         done = lambda: plane.metric("av1_encode_job_outcomes_total") >= self.jobs
-        until("every job has ended", done, seconds=4 * 3600, pause=1)
+        scrapes = []
+
+        def look():
+            scrapes.append(plane.scrape())
+            return done()
+
+        until("every job has ended", look, seconds=4 * 3600, pause=1)
+        self.series, self.scrape_seconds = max(series for series, _ in scrapes), statistics.median(seconds for _, seconds in scrapes)
+        say(f"metrics: at most {self.series} series, {plane.scrape()[0]} once all have ended; a scrape takes {self.scrape_seconds * 1000:.0f} ms at work, "
+            f"{max(seconds for _, seconds in scrapes) * 1000:.0f} ms at most")
         time.sleep(10)
         self.total_writes = plane.writes() - before
         self.main = Writes(plane.audit(line))
@@ -217,6 +226,8 @@ def measure(jobs, ids):
             row("6d", "Events / phase transitions", main.events() / main.transitions, "<=", 1)
             if wanted("6c"):
                 row("6c", "progress writes of a job, at most", run.progress(), "<=", 100)
+            row("14a", "series of the operator at most / (100 + 100 a library + 5 a running job)", run.series / (100 + 100 * LIBRARIES + 5 * LIBRARIES * AT_ONCE), "<=", 1)
+            row("14b", "seconds of a scrape while all libraries are at work, median", run.scrape_seconds, "<=", 1)
             if wanted("6e"):
                 row("6e", f"writes in {IDLE_SECONDS} s over {jobs} idle objects", run.idle(), "<=", 0)
             if wanted("9"):
