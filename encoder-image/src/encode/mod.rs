@@ -139,7 +139,10 @@ impl<'a> Run<'a> {
         self.board.update(|p| p.pinning = pinning);
         self.stage(Stage::Probing);
         let (task, args) = (self.task, self.args);
-        let source = Source::open(task, args, &mut |identity| self.identity = Some(identity.clone()))?;
+        let source = Source::open(task, args, &mut |identity| {
+            self.identity = Some(identity.clone());
+            self.board.update(|p| p.source = Some(identity.clone()));
+        })?;
         self.board.update(|p| p.media = Some(source.summary(None)));
         self.rehearse(&source)?;
         let planned = self.analyse(&source, resources)?;

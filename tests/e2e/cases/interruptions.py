@@ -74,10 +74,25 @@ def a_pod_killed_at_once_is_lost_not_failed_and_the_operator_killed_while_it_set
     assert status["failures"] == 0 and status["lost"] >= 1, (status["failures"], status["lost"])
 
 
+def a_file_whose_encodes_fail_is_left_as_it_is_and_remembered_on_the_volume(library):
+    library.spec["failurePolicy"] = {"maxAttempts": 1}
+    library.start()
+    before = kube.sha256(library.folder / FILM)
+    kill_all("av1an")
+    kube.wait_for("the job to be given up", lambda: library.phase(FILM) == "Failed", timeout=240)
+    status = library.job(FILM)["status"]
+    assert status["outcome"]["reason"] == "TooManyFailures" and status["failures"] == 1, status["outcome"]
+    receipts = [file.read_text() for file in (library.folder / ".av1/state/receipts").iterdir()]
+    assert any("TooManyFailures" in text for text in receipts), receipts
+    kube.wait_for("the catalog to know", lambda: library.files()[FILM]["reason"] == "FailedBefore", timeout=60)
+    assert kube.sha256(library.folder / FILM) == before and len(library.jobs()) == 1, "the file, or its job, is another"
+
+
 def operator_ready():
     pods = kube.get("pods", namespace=kube.OPERATOR_NAMESPACE)
     return [p for p in pods if p["status"].get("containerStatuses", [{}])[0].get("ready")]
 
 
 TESTS = [av1an_killed_and_then_the_operator_goes_on_from_finished_chunks,
-         a_pod_killed_at_once_is_lost_not_failed_and_the_operator_killed_while_it_settles_goes_on]
+         a_pod_killed_at_once_is_lost_not_failed_and_the_operator_killed_while_it_settles_goes_on,
+         a_file_whose_encodes_fail_is_left_as_it_is_and_remembered_on_the_volume]
