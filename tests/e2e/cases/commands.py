@@ -125,6 +125,8 @@ def a_job_is_paused_by_its_file_and_resumed_by_its_name(library):
     kube.wait_for("the film to be encoded again", lambda: library.phase(FILM) == "Encoding", timeout=60)
     library.av1("pause", library.name, "--wait")
     assert not kube.get("pods", namespace=library.name, selector="av1.media/role=encode"), "an encode pod is there"
+    # Its pod had hardly begun.
+    assert library.phase(FILM) == "Paused", library.job(FILM)["status"]
 
 
 def jobs_are_listed_in_each_format_and_filtered(library):
