@@ -124,8 +124,9 @@ def a_job_is_paused_by_its_file_and_resumed_by_its_name(library):
     says(library.av1("resume", "nothing", exits=1), "no MediaLibrary and no EncodeJob nothing")
     kube.wait_for("the film to be encoded again", lambda: library.phase(FILM) == "Encoding", timeout=60)
     library.av1("pause", library.name, "--wait")
-    assert not kube.get("pods", namespace=library.name, selector="av1.media/role=encode"), "an encode pod is there"
     # Its pod had hardly begun.
+    pods = lambda: kube.get("pods", namespace=library.name, selector="av1.media/role=encode")
+    kube.wait_for("the pod that has ended to be gone", lambda: not pods(), timeout=60)
     assert library.phase(FILM) == "Paused", library.job(FILM)["status"]
 
 
