@@ -193,7 +193,7 @@ class Run:
         is_new = lambda event: event["verb"] == "create" and event["objectRef"]["resource"] == "encodejobs"
         event = until("the new file has a job", lambda: next(filter(is_new, plane.audit(line)), None), pause=0.1)
         seconds, once = at(event) - start, statistics.median(lists)
-        until("every job was looked at", lambda: plane.metric("av1_reconciles_total") >= self.jobs, pause=0.5)
+        until("every job was looked at", lambda: plane.metric("av1_operator_reconciles_total") >= self.jobs, pause=0.5)
         say(f"restart: {seconds:.2f} s to the first new job, {time.time() - start:.1f} s until every job was looked at; one LIST takes {once:.2f} s; "
             f"memory afterwards {plane.memory() / 2**20:.1f} MiB")
         return seconds / once
