@@ -10,7 +10,7 @@ use av1_crds::reasons::exit;
 use av1_media::command::Command;
 use av1_media::versions::{Versions, calls};
 
-use crate::supervise::{Limits, capture};
+use crate::supervise::{Limits, SuperviseError, capture};
 
 /// No tool takes longer than this to print its version.
 const WALL: Duration = Duration::from_secs(60);
@@ -18,15 +18,20 @@ const WALL: Duration = Duration::from_secs(60);
 const MOST_BYTES: usize = 256 << 10;
 
 /// What the tools of this image are.
-pub(crate) fn look() -> Versions {
-    let versions = Mutex::new(Versions::default());
+///
+/// # Errors
+/// [`SuperviseError::Stopped`], when this process is to end: a tool that was stopped with it says nothing about the image.
+pub(crate) fn look() -> Result<Versions, SuperviseError> {
+    let found = Mutex::new(Ok(Versions::default()));
     let calls = calls();
     let ask = |tool: &str, command: &Command| {
         let answer = capture(command, &Limits { wall: WALL, stdout: MOST_BYTES });
-        let mut versions = versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(versions) = found.as_mut() else { return };
         match answer {
             Ok(captured) => versions
                 .record(tool, &format!("{}\n{}", String::from_utf8_lossy(&captured.stdout), captured.stderr_tail)),
+            Err(stopped @ SuperviseError::Stopped { .. }) => *found = Err(stopped),
             Err(error) => versions.lacks(tool, error.to_string()),
         }
     };
@@ -36,12 +41,18 @@ pub(crate) fn look() -> Versions {
             scope.spawn(|| ask(tool, command));
         }
     });
-    versions.into_inner().unwrap_or_else(PoisonError::into_inner)
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Prints the versions; the exit code says whether the tools can do the work.
 pub(crate) fn print() -> ExitCode {
-    let versions = look();
+    let versions = match look() {
+        Ok(versions) => versions,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(exit::TOOLS);
+        }
+    };
     println!("{:<28} {}", "av1-agent", env!("CARGO_PKG_VERSION"));
     for (tool, version) in &versions.tools {
         println!("{tool:<28} {version}");

@@ -16,17 +16,12 @@ use av1_crds::wire::{EncodeTask, WorkdirResult};
 use rustix::io::Errno;
 
 use crate::beneath::{Folder, Root};
+use crate::encode::files::{AV1AN, CHUNKS, OF_THE_CHUNKS, OF_THE_PLAN};
 use crate::role::{PodArgs, RoleFailure};
 use crate::volume;
 
 /// The library's user alone works in the folder.
 const FOLDER_MODE: u32 = 0o700;
-/// Where Av1an's chunks are in a run's folder, and what else a later run reads ([`crate::encode::files`]). The index of the source is
-/// not among it: a half of one may be taken for a whole.
-const AV1AN: &str = "av1an";
-const CHUNKS: &str = "encode";
-const OF_THE_PLAN: [&str; 4] = ["frames.json", "plan.json", "scenes.json", "target.json"];
-const OF_THE_CHUNKS: [&str; 2] = ["chunks.json", "whole.json"];
 
 /// Makes the folder.
 pub(crate) fn run(task: &EncodeTask, args: &PodArgs) -> Result<WorkdirResult, RoleFailure> {

@@ -12,6 +12,20 @@ use sha2::{Digest, Sha256};
 /// Largest file of our own that is read back; the times of a film of ten hours need 20 MB.
 const MOST_BYTES: u64 = 1 << 30;
 
+/// Av1an's own folder, and in it that of the chunks.
+pub(crate) const AV1AN: &str = "av1an";
+pub(crate) const CHUNKS: &str = "encode";
+const FRAMES: &str = "frames.json";
+const PLAN: &str = "plan.json";
+const SCENES: &str = "scenes.json";
+const TARGET: &str = "target.json";
+const LIST: &str = "chunks.json";
+const HASHES: &str = "whole.json";
+/// What a run that shares the chunks of another reads besides them, in the work folder and in Av1an's. The index of the source is
+/// not among it: a half of one may be taken for a whole.
+pub(crate) const OF_THE_PLAN: [&str; 4] = [FRAMES, PLAN, SCENES, TARGET];
+pub(crate) const OF_THE_CHUNKS: [&str; 2] = [LIST, HASHES];
+
 /// Paths of a run. All of them are the same in every pod, because Av1an remembers them.
 #[derive(Debug, Clone)]
 pub(crate) struct Files {
@@ -53,24 +67,24 @@ impl Files {
         Self {
             left: left.to_owned(),
             work: work.to_owned(),
-            frames: at("frames.json"),
-            plan: at("plan.json"),
+            frames: at(FRAMES),
+            plan: at(PLAN),
             script: at("source.vpy"),
             index: at("source.lwi"),
-            scenes: at("scenes.json"),
+            scenes: at(SCENES),
             parts: at("parts"),
-            av1an: at("av1an"),
+            av1an: at(AV1AN),
             log: at("av1an.log"),
             cwd: at("cwd"),
             video: at("video.mkv"),
-            target: at("target.json"),
+            target: at(TARGET),
             tries: at("tries"),
         }
     }
 
     /// Av1an's list of chunks.
     pub(crate) fn chunks(&self) -> PathBuf {
-        self.av1an.join("chunks.json")
+        self.av1an.join(LIST)
     }
 
     /// Av1an's list of what is done.
@@ -85,12 +99,12 @@ impl Files {
 
     /// Hashes of the chunks that were found whole; they go with Av1an's folder.
     pub(crate) fn hashes(&self) -> PathBuf {
-        self.av1an.join("whole.json")
+        self.av1an.join(HASHES)
     }
 
     /// The file of a chunk.
     pub(crate) fn chunk(&self, name: &str) -> PathBuf {
-        self.av1an.join("encode").join(name)
+        self.av1an.join(CHUNKS).join(name)
     }
 }
 

@@ -152,12 +152,8 @@ impl<'a> Run<'a> {
 
     /// The start-up check.
     fn check_tools(&mut self) -> Result<(), Ended> {
-        let versions = crate::versions::look();
-        // A tool that was stopped with the pod gave no version either.
-        if crate::supervise::stop_requested() {
-            let message = "asking the tools for their versions was stopped, because the pod is to end";
-            return Err(Ended::retry(reasons::POD_LOST, message));
-        }
+        let versions = crate::versions::look()
+            .map_err(|e| Ended::tool("asking the tools for their versions", &self.files.work, &e))?;
         let problems = versions.problems();
         if !problems.is_empty() {
             let message = format!("the image's tools cannot do the work: {}", problems.join("; "));

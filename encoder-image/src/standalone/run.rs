@@ -163,7 +163,7 @@ fn one_file(args: &FileArgs, force: &[String]) -> Result<(), String> {
 
 /// What every job needs, and the CPUs of each that runs at once.
 fn begin(library: Library, config: &Config, one: Option<&[String]>) -> Result<(Arc<Common>, Vec<Vec<u32>>), String> {
-    let versions = versions::look();
+    let versions = versions::look().map_err(|e| e.to_string())?;
     let problems = versions.problems();
     if !problems.is_empty() {
         return Err(format!("the tools cannot do the work: {}", problems.join("; ")));
