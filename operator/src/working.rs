@@ -38,16 +38,19 @@ impl Working {
         metrics: &Metrics,
     ) {
         let mut all = self.lock();
-        let before = nodes(&all);
+        let mut touched = BTreeSet::new();
         if let Some(page) = page {
             let encode = all.entry((job.0.to_owned(), job.1.to_owned())).or_default();
             encode.count(page.run, page.chunks_resumed, metrics);
-            encode.seen = node.zip(page.node.clone()).map(|(node, figures)| (node.to_owned(), figures, now));
+            let seen = node.zip(page.node.clone()).map(|(node, figures)| (node.to_owned(), figures, now));
+            touched.extend(seen.as_ref().map(|(node, ..)| node.clone()));
+            touched.extend(std::mem::replace(&mut encode.seen, seen).map(|(node, ..)| node));
         }
         for encode in all.values_mut() {
-            encode.seen.take_if(|(.., at)| now.saturating_duration_since(*at) > MOST_AGE);
+            let old = encode.seen.take_if(|(.., at)| now.saturating_duration_since(*at) > MOST_AGE);
+            touched.extend(old.map(|(node, ..)| node));
         }
-        pass_on(&all, &before, metrics);
+        touched.iter().for_each(|node| pass_on(&all, node, metrics));
     }
 
     /// The verdict of a run, with the chunks that it resumed.
@@ -58,9 +61,9 @@ impl Working {
     /// The job encodes no more.
     pub(crate) fn end(&self, job: (&str, &str), metrics: &Metrics) {
         let mut all = self.lock();
-        let before = nodes(&all);
-        if all.remove(&(job.0.to_owned(), job.1.to_owned())).is_some() {
-            pass_on(&all, &before, metrics);
+        let ended = all.remove(&(job.0.to_owned(), job.1.to_owned()));
+        if let Some((node, ..)) = ended.and_then(|encode| encode.seen) {
+            pass_on(&all, &node, metrics);
         }
     }
 
@@ -80,31 +83,22 @@ impl Encode {
     }
 }
 
-fn nodes(all: &HashMap<(String, String), Encode>) -> BTreeSet<String> {
-    all.values().filter_map(|encode| Some(encode.seen.as_ref()?.0.clone())).collect()
-}
-
-/// Sets the gauges of nodes with encodes, and takes away those of nodes that have none any more. The map is locked meanwhile, so
+/// Sets the gauges of a node with encodes, and takes away those of one that has none any more. The map is locked meanwhile, so
 /// that no older figures come after newer ones.
-fn pass_on(all: &HashMap<(String, String), Encode>, before: &BTreeSet<String>, metrics: &Metrics) {
-    let now = nodes(all);
-    for node in before.difference(&now) {
-        metrics.remove_all(&[("node", node)]);
+fn pass_on(all: &HashMap<(String, String), Encode>, node: &str, metrics: &Metrics) {
+    let here = || all.values().filter_map(|encode| encode.seen.as_ref()).filter(|(name, ..)| name == node);
+    let Some((_, newest, _)) = here().max_by_key(|(.., at)| *at) else {
+        return metrics.remove_all(&[("node", node)]);
+    };
+    metrics.set(&table::NODE_CPU, &[node], newest.cpu_utilization);
+    metrics.set(&table::NODE_MEMORY, &[node], newest.memory_utilization);
+    for (window, load) in ["1m", "5m", "15m"].into_iter().zip(newest.load) {
+        metrics.set(&table::NODE_LOAD, &[node, window], load);
     }
-    for node in &now {
-        let here = || all.values().filter_map(|encode| encode.seen.as_ref()).filter(|(name, ..)| name == node);
-        if let Some((_, newest, _)) = here().max_by_key(|(.., at)| *at) {
-            metrics.set(&table::NODE_CPU, &[node], newest.cpu_utilization);
-            metrics.set(&table::NODE_MEMORY, &[node], newest.memory_utilization);
-            for (window, load) in ["1m", "5m", "15m"].into_iter().zip(newest.load) {
-                metrics.set(&table::NODE_LOAD, &[node, window], load);
-            }
-        }
-        let assigned: f64 = here().map(|(_, figures, _)| f64::from(figures.assigned_cpus)).sum();
-        let busy: f64 = here().filter_map(|(_, figures, _)| figures.busy_cpus).sum();
-        metrics.set(&table::NODE_ENCODE_CPUS, &[node, "assigned"], assigned);
-        metrics.set(&table::NODE_ENCODE_CPUS, &[node, "busy"], busy);
-    }
+    let assigned: f64 = here().map(|(_, figures, _)| f64::from(figures.assigned_cpus)).sum();
+    let busy: f64 = here().filter_map(|(_, figures, _)| figures.busy_cpus).sum();
+    metrics.set(&table::NODE_ENCODE_CPUS, &[node, "assigned"], assigned);
+    metrics.set(&table::NODE_ENCODE_CPUS, &[node, "busy"], busy);
 }
 
 #[cfg(test)]
