@@ -74,6 +74,14 @@ pub struct EncodeJobSpec {
     pub retry: i64,
 }
 
+impl EncodeJob {
+    /// The phase on record; a job without a status is Queued.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.status.as_ref().map_or(Phase::Queued, |status| status.phase)
+    }
+}
+
 /// What is to become of a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Desired {

@@ -49,7 +49,7 @@ pub(crate) async fn wish(cluster: &Cluster, namespace: &str, name: &str, wish: W
 
 /// The change of spec that cancels a job.
 fn cancelling(job: &EncodeJob) -> Result<Value, Error> {
-    let phase = phase_of(job);
+    let phase = job.phase();
     if phase.is_terminal() && phase != Phase::Cancelled {
         return Err(Error::Ended { job: job.name_any(), phase: phase.as_str(), action: "cancel" });
     }
@@ -59,14 +59,14 @@ fn cancelling(job: &EncodeJob) -> Result<Value, Error> {
 /// The change of spec by which a job is to come to what is desired.
 fn desiring(job: &EncodeJob, desired: Desired) -> Value {
     // Asked for before, and it came to something else: once more.
-    let again = job.spec.desired == desired && phase_of(job).is_terminal() && phase_of(job) != wanted_phase(desired);
+    let again = job.spec.desired == desired && job.phase().is_terminal() && job.phase() != wanted_phase(desired);
     if again { json!({"retry": job.spec.retry + 1}) } else { json!({"desired": desired}) }
 }
 
 pub(crate) async fn retry(cluster: &Cluster, arguments: &RetryArguments) -> Result<(), Error> {
     let change = Change::of(cluster)?;
     let job = change.existing(&arguments.target).await?;
-    let phase = phase_of(&job);
+    let phase = job.phase();
     if phase == Phase::Succeeded {
         return Err(Error::Ended { job: job.name_any(), phase: phase.as_str(), action: "retry" });
     }
@@ -100,8 +100,8 @@ pub(crate) async fn encode(cluster: &Cluster, arguments: &EncodeArguments) -> Re
             }
             change.patch(&job, spec, arguments.wait).await
         }
-        Some(job) if !phase_of(&job).is_terminal() => {
-            Err(Error::Alive { job: job.name_any(), phase: phase_of(&job).as_str() })
+        Some(job) if !job.phase().is_terminal() => {
+            Err(Error::Alive { job: job.name_any(), phase: job.phase().as_str() })
         }
         _ => {
             let spec = EncodeJobSpec {
@@ -146,8 +146,10 @@ fn spec(library: &str, path: &str, desired: Desired) -> EncodeJobSpec {
     }
 }
 
-pub(super) fn phase_of(job: &EncodeJob) -> Phase {
-    job.status.as_ref().map_or(Phase::Queued, |status| status.phase)
+/// The newest job of a file: one that lives before those that ended.
+pub(super) fn newest_of<'a>(jobs: &'a [EncodeJob], library: &str, path: &str) -> Option<&'a EncodeJob> {
+    let of_file = jobs.iter().filter(|j| j.spec.library_ref.name == library && j.spec.source.path == path);
+    of_file.max_by_key(|j| (!j.phase().is_terminal(), j.creation_timestamp().map(|t| t.0), j.name_any()))
 }
 
 /// One change in one namespace.
@@ -173,11 +175,9 @@ impl<'a> Change<'a> {
             .ok_or_else(|| Error::NoJobOfFile { library: target.name.clone(), path: path.clone() })
     }
 
-    /// The file's newest job: one that lives before those that ended.
+    /// The file's newest job.
     pub(super) async fn newest(&self, library: &str, path: &str) -> Result<Option<EncodeJob>, Error> {
-        let jobs = self.cluster.jobs().await?.items;
-        let of_file = jobs.into_iter().filter(|j| j.spec.library_ref.name == library && j.spec.source.path == path);
-        Ok(of_file.max_by_key(|j| (!phase_of(j).is_terminal(), j.creation_timestamp().map(|t| t.0), j.name_any())))
+        Ok(newest_of(&self.cluster.jobs().await?.items, library, path).cloned())
     }
 
     async fn patch(&self, job: &EncodeJob, spec: Value, wait: bool) -> Result<(), Error> {

@@ -9,6 +9,7 @@ use kube::ResourceExt;
 
 use super::{palette, print, print_json, print_yaml};
 use crate::args::{DoctorArguments, DocumentFormat};
+use crate::catalog;
 use crate::checks::{DEFINITIONS, Facts, OperatorFacts, Seen, State, check};
 use crate::cluster::Cluster;
 use crate::cluster::inspect::not_seen;
@@ -44,7 +45,7 @@ async fn look(cluster: &Cluster) -> Result<Facts, Error> {
     if let Seen::Got(listed) = &libraries {
         for library in &listed.items {
             let key = (library.namespace().unwrap_or_default(), library.name_any());
-            let page = cluster.look_at_page(&key.0, &format!("{}-catalog:http", key.1), "readyz").await;
+            let page = cluster.look_at_page(&key.0, &catalog::service(&key.1), "readyz").await;
             catalogs.insert(key, page);
         }
     }

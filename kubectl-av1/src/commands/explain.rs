@@ -3,24 +3,23 @@
 
 use av1_crds::wire::FileExplanation;
 use jiff::Timestamp;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::change::{Change, phase_of};
+use super::change::newest_of;
 use super::{palette, print, print_json, print_yaml};
 use crate::args::{DocumentFormat, ExplainArguments};
+use crate::catalog::{Catalog, parse, quoted};
 use crate::cluster::{Cluster, Page};
 use crate::error::Error;
 use crate::outlook::Outlook;
 use crate::view::explain::{Answer, Expected, render};
 
 pub(crate) async fn run(cluster: &Cluster, arguments: &ExplainArguments) -> Result<(), Error> {
-    let change = Change::of(cluster)?;
-    let (namespace, name, path) = (change.namespace, &arguments.library, &arguments.path);
+    let namespace = cluster.namespace.as_deref().ok_or(Error::NamespaceNeeded)?;
+    let (name, path) = (&arguments.library, &arguments.path);
     let library = cluster.library(namespace, name).await?;
     let jobs = cluster.jobs().await?.items;
-    let job = change.newest(name, path).await?;
-    let catalog = ask(cluster, namespace, name, path).await;
-    let (file, missing) = match catalog {
+    let job = newest_of(&jobs, name, path).cloned();
+    let (file, missing) = match ask(&Catalog { cluster, namespace, library: name }, path).await {
         Ok(found) => found,
         // Somebody who asks about a job gets at least that.
         Err(error) if job.is_some() => (None, Some(error.to_string())),
@@ -30,7 +29,7 @@ pub(crate) async fn run(cluster: &Cluster, arguments: &ExplainArguments) -> Resu
         return Err(Error::NoFile { library: name.clone(), path: path.clone() });
     }
     let expected =
-        file.as_ref().filter(|_| job.as_ref().is_none_or(|job| !phase_of(job).is_terminal())).and_then(|file| {
+        file.as_ref().filter(|_| job.as_ref().is_none_or(|job| !job.phase().is_terminal())).and_then(|file| {
             let outlook = Outlook::new(&library, &jobs).ok()?;
             Expected::new(file, &outlook)
         });
@@ -51,29 +50,14 @@ pub(crate) async fn run(cluster: &Cluster, arguments: &ExplainArguments) -> Resu
 }
 
 /// What the catalog says of the file; the sentence tells what is missing.
-async fn ask(
-    cluster: &Cluster,
-    namespace: &str,
-    library: &str,
-    path: &str,
-) -> Result<(Option<FileExplanation>, Option<String>), Error> {
-    let query = format!("v1/explain?path={}", utf8_percent_encode(path, NON_ALPHANUMERIC));
-    let away =
-        |message: String| Error::Catalog { namespace: namespace.to_owned(), library: library.to_owned(), message };
-    let page = cluster.find_page(namespace, &format!("{library}-catalog:http"), &query).await;
-    let page = page.map_err(|error| match error {
-        Error::Api { message, .. } => away(message),
-        other => other,
-    })?;
-    match page {
-        Page::Got(text) => match serde_json::from_str(&text) {
-            Ok(file) => Ok((Some(file), None)),
-            Err(cause) => Err(Error::Answer { action: format!("explain {path}"), cause: cause.to_string() }),
-        },
+async fn ask(catalog: &Catalog<'_>, path: &str) -> Result<(Option<FileExplanation>, Option<String>), Error> {
+    let query = format!("v1/explain?path={}", quoted(path));
+    match catalog.find_page(&query).await.map_err(|error| catalog.blamed(error))? {
+        Page::Got(text) => Ok((Some(parse(&text, &format!("explain {path}"))?), None)),
         Page::Refused { code: 404, message } if message.is_empty() => {
-            Err(away("it is of an older version, which explains nothing".to_owned()))
+            Err(catalog.away("it is of an older version, which explains nothing"))
         }
         Page::Refused { code: 404, message } => Ok((None, Some(message))),
-        Page::Refused { message, .. } => Err(away(message)),
+        Page::Refused { message, .. } => Err(catalog.away(message)),
     }
 }

@@ -1,10 +1,10 @@
 //! `files LIBRARY`: every path with its verdict, page by page from the library's catalog.
 
 use av1_crds::wire::{FilePage, FileVerdict};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{palette, print, print_json, print_yaml, remark};
 use crate::args::Format;
+use crate::catalog::{Catalog, behind, moved, parse};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::view::files::FileTable;
@@ -17,15 +17,17 @@ pub(crate) async fn run(cluster: &Cluster, library: &str, output: Format) -> Res
     cluster.library(namespace, library).await?;
     let mut table = FileTable::new(output == Format::Wide, palette());
     let mut all: Vec<FileVerdict> = Vec::new();
-    let mut after = None;
+    let catalog = Catalog { cluster, namespace, library };
+    let mut after: Option<String> = None;
     loop {
-        let page = fetch_page(cluster, namespace, library, after.as_deref()).await?;
+        let query = behind(&format!("v1/files?limit={PAGE}"), after.as_deref());
+        let text = catalog.page(&query).await.map_err(|error| catalog.blamed(error))?;
+        let page: FilePage = parse(&text, &format!("files of {library}"))?;
         match output {
             Format::Table | Format::Wide => print(&table.page(&page.items))?,
             Format::Json | Format::Yaml => all.extend(page.items),
         }
-        // A cursor that stands still would go on for ever.
-        let next = page.next.filter(|next| Some(next) != after.as_ref());
+        let next = moved(page.next, after.as_deref());
         if next.is_none() {
             if !page.complete {
                 remark("The first walk of the library has not ended: more files will follow.")?;
@@ -39,20 +41,4 @@ pub(crate) async fn run(cluster: &Cluster, library: &str, output: Format) -> Res
         Format::Json => print_json(&all),
         Format::Yaml => print_yaml(&all),
     }
-}
-
-async fn fetch_page(cluster: &Cluster, namespace: &str, library: &str, after: Option<&str>) -> Result<FilePage, Error> {
-    let mut query = format!("v1/files?limit={PAGE}");
-    if let Some(after) = after {
-        query.push_str(&format!("&after={}", utf8_percent_encode(after, NON_ALPHANUMERIC)));
-    }
-    let text =
-        cluster.page(namespace, &format!("{library}-catalog:http"), &query).await.map_err(|error| match error {
-            Error::Api { message, .. } => {
-                Error::Catalog { namespace: namespace.to_owned(), library: library.to_owned(), message }
-            }
-            other => other,
-        })?;
-    serde_json::from_str(&text)
-        .map_err(|cause| Error::Answer { action: format!("files of {library}"), cause: cause.to_string() })
 }

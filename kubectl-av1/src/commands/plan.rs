@@ -4,6 +4,7 @@ use av1_crds::wire::{PlanItem, PlanPage};
 
 use super::{palette, print, print_json, print_yaml, remark};
 use crate::args::{Format, PlanArguments};
+use crate::catalog::{Catalog, parse};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::outlook::Outlook;
@@ -35,20 +36,17 @@ pub(crate) async fn run(cluster: &Cluster, arguments: &PlanArguments) -> Result<
 
 /// All files worth encoding, in the library's order, and whether the first walk has ended.
 async fn files(cluster: &Cluster, namespace: &str, library: &str) -> Result<(Vec<PlanItem>, bool), Error> {
-    let away =
-        |message: String| Error::Catalog { namespace: namespace.to_owned(), library: library.to_owned(), message };
+    let catalog = Catalog { cluster, namespace, library };
     let mut all: Vec<PlanItem> = Vec::new();
     loop {
         let query = format!("v1/plan?offset={}&limit={PAGE}", all.len());
-        let text = cluster.page(namespace, &format!("{library}-catalog:http"), &query).await.map_err(|e| match e {
+        let text = catalog.page(&query).await.map_err(|error| match error {
             Error::Api { message, .. } if message.is_empty() => {
-                away("it is of an older version, which has no plans".to_owned())
+                catalog.away("it is of an older version, which has no plans")
             }
-            Error::Api { message, .. } => away(message),
-            other => other,
+            error => catalog.blamed(error),
         })?;
-        let page: PlanPage = serde_json::from_str(&text)
-            .map_err(|cause| Error::Answer { action: format!("plan of {library}"), cause: cause.to_string() })?;
+        let page: PlanPage = parse(&text, &format!("plan of {library}"))?;
         let more = !page.items.is_empty();
         all.extend(page.items);
         // The list may have changed between two pages: what there is no more of ends it.

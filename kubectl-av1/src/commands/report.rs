@@ -5,10 +5,10 @@ use std::path::Path;
 use av1_crds::figures;
 use av1_crds::wire::{MAX_STILLS, OutcomePage, PastOutcome, Stills};
 use jiff::Timestamp;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{palette, print, print_json, print_yaml, remark};
 use crate::args::{DocumentFormat, ReportArguments};
+use crate::catalog::{Catalog, behind, moved, parse, quoted};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::view::report::scenes::{Pictures, Run};
@@ -27,7 +27,7 @@ pub(crate) async fn run(cluster: &Cluster, arguments: &ReportArguments) -> Resul
     let mut notes: Vec<String> =
         jobs.unreadable.iter().map(|what| format!("This version cannot read {what}: it is missing here.")).collect();
     let catalog = Catalog { cluster, namespace, library: name };
-    let past = catalog.outcomes().await.unwrap_or_else(|error| {
+    let past = outcomes(&catalog).await.unwrap_or_else(|error| {
         let all = library.status.as_ref().and_then(|status| status.bytes.as_ref());
         let all = all.map(|bytes| format!(" In all, {} were saved when it last answered.", figures::size(bytes.freed)));
         notes.push(format!(
@@ -38,7 +38,7 @@ pub(crate) async fn run(cluster: &Cluster, arguments: &ReportArguments) -> Resul
     });
     let report = Report::new(&library, &jobs.items, &past, Timestamp::now(), notes);
     if let Some(file) = &arguments.html {
-        let pictures = catalog.pictures(&report).await?;
+        let pictures = pictures(&catalog, &report).await?;
         write(file, &html::page(&report, &pictures), pictures.len())?;
     }
     match arguments.output {
@@ -49,60 +49,42 @@ pub(crate) async fn run(cluster: &Cluster, arguments: &ReportArguments) -> Resul
     }
 }
 
-struct Catalog<'a> {
-    cluster: &'a Cluster,
-    namespace: &'a str,
-    library: &'a str,
+/// What became of every path last.
+async fn outcomes(catalog: &Catalog<'_>) -> Result<Vec<PastOutcome>, Error> {
+    let mut all = Vec::new();
+    let mut after: Option<String> = None;
+    for _ in 0..MOST_PAGES {
+        let query = behind(&format!("v1/outcomes?limit={PAGE}"), after.as_deref());
+        let page: OutcomePage = parse(&catalog.page(&query).await?, &query)?;
+        all.extend(page.items);
+        match moved(page.next, after.as_deref()) {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    Ok(all)
 }
 
-impl Catalog<'_> {
-    /// What became of every path last.
-    async fn outcomes(&self) -> Result<Vec<PastOutcome>, Error> {
-        let mut all = Vec::new();
-        let mut after: Option<String> = None;
-        for _ in 0..MOST_PAGES {
-            let mut query = format!("v1/outcomes?limit={PAGE}");
-            if let Some(after) = &after {
-                query.push_str(&format!("&after={}", utf8_percent_encode(after, NON_ALPHANUMERIC)));
-            }
-            let text = self.page(&query).await?;
-            let page: OutcomePage = serde_json::from_str(&text)
-                .map_err(|cause| Error::Answer { action: query, cause: cause.to_string() })?;
-            all.extend(page.items);
-            // A cursor that stands still would go on for ever.
-            match page.next.filter(|next| Some(next) != after.as_ref()) {
-                Some(next) => after = Some(next),
-                None => break,
-            }
+/// The pictures that the report shows; those that cannot be had are left out, with a remark.
+async fn pictures(catalog: &Catalog<'_>, report: &Report) -> Result<Pictures, Error> {
+    let mut pictures = Pictures::new();
+    for run in report.runs_with_scenes() {
+        match stills(catalog, &run).await {
+            Ok(stills) => drop(pictures.insert(run, stills)),
+            Err(error) => remark(&format!("Left out the pictures of run {} of job {}: {error}", run.1, run.0))?,
         }
-        Ok(all)
     }
+    Ok(pictures)
+}
 
-    /// The pictures that the report shows; those that cannot be had are left out, with a remark.
-    async fn pictures(&self, report: &Report) -> Result<Pictures, Error> {
-        let mut pictures = Pictures::new();
-        for run in report.runs_with_scenes() {
-            match self.stills(&run).await {
-                Ok(stills) => drop(pictures.insert(run, stills)),
-                Err(error) => remark(&format!("Left out the pictures of run {} of job {}: {error}", run.1, run.0))?,
-            }
-        }
-        Ok(pictures)
+async fn stills(catalog: &Catalog<'_>, (job, run): &Run) -> Result<Stills, Error> {
+    let query = format!("v1/stills/{}/{run}", quoted(job));
+    let text = catalog.page(&query).await?;
+    if text.len() > MAX_STILLS {
+        let cause = format!("{} bytes are more than the {MAX_STILLS} of any stills", text.len());
+        return Err(Error::Answer { action: query, cause });
     }
-
-    async fn stills(&self, (job, run): &Run) -> Result<Stills, Error> {
-        let query = format!("v1/stills/{}/{run}", utf8_percent_encode(job, NON_ALPHANUMERIC));
-        let text = self.page(&query).await?;
-        if text.len() > MAX_STILLS {
-            let cause = format!("{} bytes are more than the {MAX_STILLS} of any stills", text.len());
-            return Err(Error::Answer { action: query, cause });
-        }
-        serde_json::from_str(&text).map_err(|cause| Error::Answer { action: query, cause: cause.to_string() })
-    }
-
-    async fn page(&self, query: &str) -> Result<String, Error> {
-        self.cluster.page(self.namespace, &format!("{}-catalog:http", self.library), query).await
-    }
+    parse(&text, &query)
 }
 
 fn write(file: &Path, page: &str, with_pictures: usize) -> Result<(), Error> {

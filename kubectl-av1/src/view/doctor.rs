@@ -1,6 +1,6 @@
 //! What `doctor` prints: a line a check, and how many are ok. Pure.
 
-use super::text::{count, printable};
+use super::text::{count, printable, signed};
 use super::{Palette, Tone};
 use crate::checks::{Finding, State};
 
@@ -17,7 +17,7 @@ pub(crate) fn render(findings: &[Finding], palette: Palette) -> String {
         let todo = finding.todo.as_ref().map_or_else(String::new, |todo| format!(": {}", printable(todo)));
         out += &format!("{word} {:<width$}  {}{todo}\n", finding.check, printable(&finding.found));
     }
-    let number = |state| i64::try_from(findings.iter().filter(|f| f.state == state).count()).unwrap_or(i64::MAX);
+    let number = |state| signed(findings.iter().filter(|f| f.state == state).count());
     let [ok, problems, unknown] = [State::Ok, State::Problem, State::Unknown].map(number);
     let mut parts = vec![format!("{ok} ok")];
     if problems > 0 {

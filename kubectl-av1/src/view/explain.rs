@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use super::jobs::tone;
-use super::text::{age, count, percent, printable};
+use super::text::{age, count, percent, printable, signed};
 use super::{Palette, Tone};
 use crate::outlook::Outlook;
 
@@ -54,7 +54,7 @@ impl Expected {
 
 pub(crate) fn render(answer: &Answer, now: Timestamp, palette: Palette) -> String {
     let mut out = Lines { text: String::new(), palette };
-    let size = answer.file.as_ref().filter(|file| file.size > 0).map(|file| format!(", {}", bytes(file.size)));
+    let size = answer.file.as_ref().filter(|file| file.size > 0).map(|file| format!(", {}", figures::size(file.size)));
     let size = size.unwrap_or_default();
     out.plain(&format!("{}  (library {}/{}{size})", printable(&answer.path), answer.namespace, answer.library));
     if let Some(missing) = &answer.missing {
@@ -297,8 +297,8 @@ fn came_to(out: &mut Lines, status: &EncodeJobStatus) {
             "size",
             &format!(
                 "{} -> {}, {}%: {verdict} the {}% of sizeGate.maxPercent",
-                bytes(gate.input_bytes),
-                bytes(gate.output_bytes),
+                figures::size(gate.input_bytes),
+                figures::size(gate.output_bytes),
                 gate.percent,
                 gate.max_percent
             ),
@@ -331,14 +331,6 @@ fn came_to(out: &mut Lines, status: &EncodeJobStatus) {
         out.line("original", &result.original);
         out.line("receipt", &result.receipt);
     }
-}
-
-fn bytes(number: u64) -> String {
-    figures::size(signed(number))
-}
-
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ impl FileTable {
 
     fn row(&self, file: &FileVerdict) -> Vec<Cell> {
         let path = printable(&file.path);
-        let size = |bytes: u64| figures::size(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let size = |bytes: u64| figures::size(bytes);
         vec![
             (if self.wide { path } else { keep_end(&path, PATH_WIDTH) }).into(),
             Cell { text: name(file.state).to_owned(), tone: tone(file.state) },

@@ -5,7 +5,7 @@ use av1_crds::job::Desired;
 use av1_crds::{EncodeJob, MediaLibrary, Phase};
 use kube::ResourceExt;
 
-use super::text::{count, printable};
+use super::text::{count, printable, signed};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(crate) enum Stand {
 
 /// Why `held` makes no sense for this job, if it does not.
 pub(crate) fn refusal(job: &EncodeJob, held: Held) -> Option<Refusal> {
-    let phase = phase_of(job);
+    let phase = job.phase();
     match held {
         // What is suspended may always be let go.
         Held::GoesOn if job.spec.suspend => None,
@@ -99,7 +99,7 @@ pub(crate) fn still_held(library: Option<&MediaLibrary>) -> Option<String> {
 
 /// How far a job is that was paused or resumed.
 pub(crate) fn job_stand(job: &EncodeJob, held: Held) -> Stand {
-    let (name, phase) = (job.name_any(), phase_of(job));
+    let (name, phase) = (job.name_any(), job.phase());
     if !is_seen(job.metadata.generation, job.status.as_ref().and_then(|status| status.observed_generation)) {
         return Stand::Waits(unseen(&name));
     }
@@ -144,15 +144,15 @@ pub(crate) fn library_stand(library: &MediaLibrary, jobs: &[EncodeJob], held: He
         let conditions = job.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let placed = conditions.iter().find(|c| c.type_ == conditions::PLACED);
         is_of(&name, job)
-            && phase_of(job) == Phase::Paused
+            && job.phase() == Phase::Paused
             && !job.spec.suspend
             && placed.is_none_or(|placed| placed.reason == reason::SUSPENDED)
     };
     match (jobs.iter().filter(for_it).count(), ready) {
         (0, ready) if ready.is_none_or(|ready| ready.reason != reason::SUSPENDED) => {
             let said = ready.map_or_else(String::new, |ready| format!(": {}", printable(&ready.message)));
-            let own = jobs.iter().filter(|job| is_of(&name, job) && job.spec.suspend && !phase_of(job).is_terminal());
-            let own = match i64::try_from(own.count()).unwrap_or(i64::MAX) {
+            let own = jobs.iter().filter(|job| is_of(&name, job) && job.spec.suspend && !job.phase().is_terminal());
+            let own = match signed(own.count()) {
                 0 => String::new(),
                 own => format!("; {} paused of its own", count(own, "job")),
             };
@@ -175,12 +175,7 @@ fn is_of(library: &str, job: &EncodeJob) -> bool {
 }
 
 fn of_library(library: &str, jobs: &[EncodeJob], phase: Phase) -> i64 {
-    let found = jobs.iter().filter(|job| is_of(library, job) && phase_of(job) == phase).count();
-    i64::try_from(found).unwrap_or(i64::MAX)
-}
-
-fn phase_of(job: &EncodeJob) -> Phase {
-    job.status.as_ref().map_or(Phase::Queued, |status| status.phase)
+    signed(jobs.iter().filter(|job| is_of(library, job) && job.phase() == phase).count())
 }
 
 #[cfg(test)]

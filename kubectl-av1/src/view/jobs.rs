@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::table::{Align, Cell, Table};
-use super::text::{age, bar, count, keep_end, printable};
+use super::text::{age, bar, count, keep_end, printable, signed};
 use super::{Palette, Tone};
 use crate::args::JobOrder;
 
@@ -187,11 +187,10 @@ pub(crate) struct Look {
 
 /// The table, and below it how many jobs there are of each phase. `all` is the number of jobs before they were filtered.
 pub(crate) fn render(rows: &[JobRow], all: usize, look: Look, palette: Palette) -> String {
-    let number = |of: usize| i64::try_from(of).unwrap_or(i64::MAX);
     if rows.is_empty() {
         return match all {
             0 => "No jobs: the operator makes them once a library is ready and has files worth encoding.\n".to_owned(),
-            all => format!("No job is of that kind; there {} in all.\n", are(number(all))),
+            all => format!("No job is of that kind; there {} in all.\n", are(signed(all))),
         };
     }
     let mut columns = Vec::new();
@@ -225,7 +224,7 @@ pub(crate) fn render(rows: &[JobRow], all: usize, look: Look, palette: Palette) 
     let saved: i64 = rows.iter().filter_map(|row| row.saved).sum();
     let shown = match rows.len() < all {
         true => format!("{} of {all}", rows.len()),
-        false => count(number(rows.len()), "job"),
+        false => count(signed(rows.len()), "job"),
     };
     format!(
         "{}\n{shown}: {}; {} saved\n",

@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use super::table::{Align, Cell, Table};
-use super::text::{count, days, keep_end, percent, printable};
+use super::text::{count, days, keep_end, percent, printable, signed};
 use super::{Palette, Tone};
 use crate::outlook::Outlook;
 
@@ -87,11 +87,11 @@ impl PlanReport {
         outlook: &Outlook,
     ) -> Result<Self, String> {
         let name = library.name_any();
-        let alive = |job: &&EncodeJob| job.spec.library_ref.name == name && !phase_of(job).is_terminal();
+        let alive = |job: &&EncodeJob| job.spec.library_ref.name == name && !job.phase().is_terminal();
         let jobs: BTreeMap<&str, String> = jobs
             .iter()
             .filter(alive)
-            .map(|job| (job.spec.source.path.as_str(), phase_of(job).as_str().to_owned()))
+            .map(|job| (job.spec.source.path.as_str(), job.phase().as_str().to_owned()))
             .collect();
         let mut total = Totals::default();
         let mut planned = Vec::with_capacity(files.len());
@@ -266,14 +266,6 @@ fn summary(report: &PlanReport) -> Vec<(&'static str, String)> {
     }
     note("what only frames tell (interlacing, broken pictures) each encode finds out at its start".to_owned());
     lines
-}
-
-fn signed(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
-}
-
-fn phase_of(job: &EncodeJob) -> av1_crds::Phase {
-    job.status.as_ref().map_or(av1_crds::Phase::Queued, |status| status.phase)
 }
 
 #[cfg(test)]

@@ -83,6 +83,11 @@ pub(crate) fn age(seconds: u64) -> String {
     }
 }
 
+/// A size or a count, as sizes, percentages and nouns take it.
+pub(crate) fn signed(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
 /// `1 file`, `2 files`.
 pub(crate) fn count(number: i64, noun: &str) -> String {
     let plural = match noun.strip_suffix('y') {

@@ -158,7 +158,7 @@ pub(crate) fn key_of(job: &EncodeJob, run: i64) -> Key {
 impl Observed {
     /// The phase on record.
     pub(crate) fn phase(&self) -> Phase {
-        self.job.status.as_ref().map_or(Phase::Queued, |s| s.phase)
+        self.job.phase()
     }
 
     /// Whether the encode Job of the current run exists.

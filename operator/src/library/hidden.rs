@@ -9,7 +9,6 @@ use av1_crds::{EncodeJob, MediaLibrary, Phase, reasons};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::observe::phase_of;
 use crate::build::job_names;
 use crate::conditions::is_true;
 
@@ -39,7 +38,7 @@ impl<'a> Hidden<'a> {
         let mut hidden = Self { library, at_work: HashSet::new(), ended: HashMap::new() };
         for job in jobs {
             let path = job.spec.source.path.as_str();
-            if !phase_of(job).is_terminal() {
+            if !job.phase().is_terminal() {
                 hidden.at_work.insert(path);
                 continue;
             }
@@ -86,7 +85,7 @@ fn ended(job: &EncodeJob) -> Option<i64> {
 fn has_receipt(job: &EncodeJob) -> bool {
     let Some(status) = &job.status else { return false };
     let changed = status.outcome.as_ref().is_some_and(|o| o.reason == reasons::SOURCE_CHANGED);
-    phase_of(job) != Phase::Failed && !changed && is_true(&status.conditions, SETTLED)
+    job.phase() != Phase::Failed && !changed && is_true(&status.conditions, SETTLED)
 }
 
 #[cfg(test)]

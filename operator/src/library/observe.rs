@@ -213,13 +213,8 @@ impl Observed {
 
     /// Jobs in a phase.
     pub(crate) fn in_phase(&self, phase: Phase) -> usize {
-        self.jobs.iter().filter(|j| phase_of(j) == phase).count()
+        self.jobs.iter().filter(|j| j.phase() == phase).count()
     }
-}
-
-/// The phase on record.
-pub(crate) fn phase_of(job: &EncodeJob) -> Phase {
-    job.status.as_ref().map_or(Phase::Queued, |s| s.phase)
 }
 
 fn of_role(library: &str, role: &str) -> ListParams {
@@ -342,7 +337,7 @@ async fn candidates(observed: &Observed, address: &str, context: &Context) -> Ve
 async fn leftovers(observed: &Observed, address: &str, context: &Context) -> Option<Leftovers> {
     let SummaryView::Got(summary) = &observed.summary else { return None };
     let active = observed.library.status.as_ref().is_some_and(|s| s.purge.as_ref().is_some_and(|p| p.active));
-    let live = observed.jobs.iter().filter(|job| !phase_of(job).is_terminal()).count() as u64;
+    let live = observed.jobs.iter().filter(|job| !job.phase().is_terminal()).count() as u64;
     if active || observed.library.spec.suspend || (summary.due_in_trash == 0 && summary.work_folders <= live) {
         return None;
     }

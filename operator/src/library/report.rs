@@ -9,7 +9,7 @@ use kube::{Api, Resource, ResourceExt};
 
 use super::apply::Applied;
 use super::decide::Decision;
-use super::observe::{Observed, SummaryView, phase_of};
+use super::observe::{Observed, SummaryView};
 use super::pace;
 use crate::api::ApiError;
 use crate::conditions::{find, is_true};
@@ -80,7 +80,7 @@ fn measure(namespace: &str, observed: &Observed, status: &MediaLibraryStatus, co
     let name = observed.library.name_any();
     let metrics = &context.metrics;
     for phase in Phase::ALL {
-        let count = observed.jobs.iter().filter(|j| phase_of(j) == phase).count();
+        let count = observed.jobs.iter().filter(|j| j.phase() == phase).count();
         metrics.set(&table::ENCODE_JOBS, &[namespace, &name, phase.as_str()], count as f64);
     }
     metrics.set(&table::QUEUE_OLDEST, &[namespace, &name], oldest_queued(&observed.jobs, observed.now));
@@ -113,7 +113,7 @@ fn oldest_queued(jobs: &[Arc<EncodeJob>], now: Timestamp) -> f64 {
             asked.filter(|condition| condition.status == "False").map(|condition| &condition.last_transition_time);
         asked.or(job.metadata.creation_timestamp.as_ref()).map(|time| time.0)
     };
-    let oldest = jobs.iter().filter(|job| phase_of(job) == Phase::Queued).filter_map(since).min();
+    let oldest = jobs.iter().filter(|job| job.phase() == Phase::Queued).filter_map(since).min();
     oldest.map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0))
 }
 

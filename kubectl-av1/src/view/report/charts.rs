@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::markup::Markup;
 use super::{FileOutcome, Report};
-use crate::view::text::{count, percent};
+use crate::view::text::{count, percent, signed};
 
 /// The drawing, in pixels at its natural size.
 const WIDTH: f64 = 460.0;
@@ -112,7 +112,7 @@ pub(super) fn saved(report: &Report) -> Option<impl FnOnce(&mut Markup)> {
     let points: Vec<(f64, f64)> =
         all.into_iter().enumerate().filter(|(at, _)| at % every == 0 || *at == last).map(|(_, point)| point).collect();
     let most = points.iter().map(|(_, saved)| *saved).fold(1.0, f64::max) * 1.06;
-    let files = i64::try_from(ended.len()).unwrap_or(i64::MAX);
+    let files = signed(ended.len());
     Some(move |page: &mut Markup| {
         let title = format!("{} saved by {}", figures::size(sum), count(files, "file"));
         drawing(page, HEIGHT, &title, |svg| {

@@ -7,7 +7,7 @@ use super::markup::Markup;
 use super::scenes::{Gallery, Pictures};
 use super::text::{AFTER, AT, BEFORE, Column, MEAN, RATE, SAVED, TIME, WINDOW, clock, duration, were};
 use super::{FileOutcome, Report};
-use crate::view::text::{count, percent};
+use crate::view::text::{count, percent, signed};
 
 /// Rows of the table of all files.
 const MOST_FILES: usize = 2_000;
@@ -179,7 +179,7 @@ fn lists(main: &mut Markup, report: &Report) {
         list(&format!("Best scores, {metric}"), report.best(), &[WINDOW, MEAN]);
     }
     if report.scored_otherwise() > 0 {
-        let other = i64::try_from(report.scored_otherwise()).unwrap_or(i64::MAX);
+        let other = signed(report.scored_otherwise());
         main.leaf(
             "p",
             &[("class", &"about")],
@@ -190,7 +190,7 @@ fn lists(main: &mut Markup, report: &Report) {
 
 fn all_files(main: &mut Markup, report: &Report) {
     let files: Vec<&FileOutcome> = report.files.iter().take(MOST_FILES).collect();
-    let total = i64::try_from(report.files.len()).unwrap_or(i64::MAX);
+    let total = signed(report.files.len());
     main.leaf("h2", &[], "All files");
     main.tag("div", &[("class", &"card")], |card| {
         card.tag("details", &[], |details| {

@@ -6,6 +6,8 @@ use av1_crds::{EncodeJob, Phase, reasons};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::view::text::signed;
+
 /// What became of one file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -136,10 +138,6 @@ impl FileOutcome {
     pub(super) fn worst_window(&self) -> Option<f64> {
         number(&self.quality.as_ref()?.worst_window)
     }
-}
-
-fn signed(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 fn number(text: &str) -> Option<f64> {

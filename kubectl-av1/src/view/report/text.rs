@@ -4,7 +4,7 @@ use av1_crds::figures;
 
 use super::{FileOutcome, Report};
 use crate::view::table::{Align, Cell, Table};
-use crate::view::text::{count, keep_end, percent, printable};
+use crate::view::text::{count, keep_end, percent, printable, signed};
 use crate::view::{Palette, Tone};
 
 /// Columns that a path takes.
@@ -31,7 +31,7 @@ pub(crate) fn render(report: &Report, palette: Palette) -> String {
         list(&format!("Best scores, {}", printable(metric)), report.best(), &[MEAN, WINDOW]);
     }
     if report.scored_otherwise() > 0 {
-        let other = i64::try_from(report.scored_otherwise()).unwrap_or(i64::MAX);
+        let other = signed(report.scored_otherwise());
         out.push_str(&format!("\nNote: {} measured otherwise: left out of these scores.\n", were(other)));
     }
     for note in &report.notes {

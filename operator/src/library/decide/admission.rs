@@ -18,7 +18,7 @@ use av1_media::encoders::check as encoders;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::super::observe::{SummaryView, phase_of};
+use super::super::observe::SummaryView;
 use super::queue::rank_of;
 use super::{Draft, JobChange, Trouble};
 use crate::conditions::{Writer, cut};
@@ -51,12 +51,12 @@ pub(super) struct Limits {
 
 /// The turn of each job that waits, in the order of the queue.
 pub(super) fn turns<'a>(jobs: &'a [Arc<EncodeJob>], limits: &Limits) -> Vec<(&'a Arc<EncodeJob>, Turn)> {
-    let count = |phase| jobs.iter().filter(|j| phase_of(j) == phase).count();
-    let resumed = jobs.iter().filter(|j| phase_of(j) == Phase::Paused && may_go_on(j) && has_begun(j)).count();
+    let count = |phase| jobs.iter().filter(|j| j.phase() == phase).count();
+    let resumed = jobs.iter().filter(|j| j.phase() == Phase::Paused && may_go_on(j) && has_begun(j)).count();
     let mut encoding = count(Phase::Encoding) + resumed;
     let settling = count(Phase::Settling);
     let mut waiting: Vec<&Arc<EncodeJob>> =
-        jobs.iter().filter(|j| phase_of(j) == Phase::Queued && may_go_on(j)).collect();
+        jobs.iter().filter(|j| j.phase() == Phase::Queued && may_go_on(j)).collect();
     waiting.sort_by_key(|j| (order(j).is_none(), !has_begun(j), Reverse(j.spec.priority), rank_of(j)));
     let mut out = Vec::new();
     for job in waiting {
@@ -129,7 +129,7 @@ fn goes_before(other: &EncodeJob, job: &EncodeJob) -> bool {
     if other.name_any() == job.name_any() || other.spec.source.path != job.spec.source.path {
         return false;
     }
-    match phase_of(other) {
+    match other.phase() {
         Phase::Encoding | Phase::Settling | Phase::Restoring => true,
         // Orders are short: they wait for each other, and encodes that have not begun wait for them.
         Phase::Queued if order(other).is_some() => order(job).is_none() || age(other) < age(job),

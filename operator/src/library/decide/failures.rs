@@ -10,7 +10,6 @@ use av1_crds::library::PAUSE_AFTER_FAILURES;
 use av1_crds::{EncodeJob, Phase};
 use jiff::Timestamp;
 
-use super::super::observe::phase_of;
 use super::{Draft, Trouble};
 
 impl Draft<'_> {
@@ -47,10 +46,10 @@ fn in_a_row(jobs: &[Arc<EncodeJob>], from: Option<Timestamp>) -> Vec<&EncodeJob>
     let of_encodes = |phase| matches!(phase, Phase::Succeeded | Phase::Skipped | Phase::Rejected | Phase::Failed);
     let mut done: Vec<(Timestamp, &EncodeJob)> = jobs
         .iter()
-        .filter(|job| of_encodes(phase_of(job)))
+        .filter(|job| of_encodes(job.phase()))
         .filter_map(|job| ended(job).map(|at| (at, job.as_ref())))
         .filter(|(at, _)| from.is_none_or(|from| *at > from))
         .collect();
     done.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    done.into_iter().map(|(_, job)| job).take_while(|job| phase_of(job) == Phase::Failed).collect()
+    done.into_iter().map(|(_, job)| job).take_while(|job| job.phase() == Phase::Failed).collect()
 }

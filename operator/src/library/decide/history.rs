@@ -7,7 +7,6 @@ use av1_crds::{EncodeJob, FINALIZER, Phase};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::super::observe::phase_of;
 use super::Draft;
 
 /// Most jobs that go in one reconcile.
@@ -31,13 +30,13 @@ impl Draft<'_> {
 
 /// When a job may go; none while it is live, or still held.
 fn kept_until(job: &EncodeJob, ttl_seconds: u64) -> Option<Timestamp> {
-    let status = job.status.as_ref().filter(|_| phase_of(job).is_terminal())?;
+    let status = job.status.as_ref().filter(|_| job.phase().is_terminal())?;
     if job.metadata.deletion_timestamp.is_some() || job.finalizers().iter().any(|f| f == FINALIZER) {
         return None;
     }
     let ended: Timestamp = status.completion_time.as_deref()?.parse().ok()?;
     let in_trash = status.settings.as_ref().filter(|settings| {
-        phase_of(job) == Phase::Succeeded
+        job.phase() == Phase::Succeeded
             && settings.replacement_mode == ReplacementMode::Replace
             && settings.originals != Originals::KeepBeside
     });

@@ -13,7 +13,6 @@ use av1_crds::{EncodeJob, MediaLibrary, Phase};
 use jiff::SignedDuration;
 use kube::ResourceExt;
 
-use super::super::observe::phase_of;
 use super::Draft;
 use crate::build::{NodeFacts, only_node, place, survey_job, survey_name};
 use crate::conditions::is_true;
@@ -173,7 +172,7 @@ fn name_of(library: &MediaLibrary, record: &SurveyedNode) -> String {
 /// Whether an encode's pod has no node yet: free CPUs are for it.
 fn waits_for_a_node(job: &EncodeJob) -> bool {
     let Some(status) = &job.status else { return false };
-    phase_of(job) == Phase::Encoding && status.pod_name.is_some() && !is_true(&status.conditions, conditions::PLACED)
+    job.phase() == Phase::Encoding && status.pod_name.is_some() && !is_true(&status.conditions, conditions::PLACED)
 }
 
 fn judge(ended: &Ended) -> Step {

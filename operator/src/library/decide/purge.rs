@@ -11,7 +11,7 @@ use av1_crds::{EncodeJob, figures, reasons};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::super::observe::{SummaryView, phase_of};
+use super::super::observe::SummaryView;
 use super::Draft;
 use crate::build::{User, purge_job, purge_name};
 use crate::context::EventDraft;
@@ -193,7 +193,7 @@ fn began(summary: &CatalogSummary) -> Option<i64> {
 
 /// Work folders without a live job. With a job that cannot be read, none: it may be that one's.
 fn nobodys(leftovers: &Leftovers, jobs: &[Arc<EncodeJob>], unreadable: bool) -> Vec<String> {
-    let live = |uid: &str| jobs.iter().any(|j| !phase_of(j).is_terminal() && j.uid().as_deref() == Some(uid));
+    let live = |uid: &str| jobs.iter().any(|j| !j.phase().is_terminal() && j.uid().as_deref() == Some(uid));
     leftovers.work.iter().filter(|uid| !unreadable && !live(uid)).take(MAX_PURGE).cloned().collect()
 }
 
