@@ -65,6 +65,11 @@ def get(kind, name=None, namespace=None, selector=None):
     return value if name else value["items"]
 
 
+def operator_metrics():
+    """The operator's metrics page, through the API server."""
+    return kubectl("get", "--raw", f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/services/{RELEASE}:metrics/proxy/metrics")
+
+
 def wait_for(what, condition, timeout=120, every=0.5):
     """Waits until `condition()` is true and returns its value; a failure says what was waited for and the last error."""
     end = time.monotonic() + timeout

@@ -27,6 +27,11 @@ def fail(message):
     sys.exit(f"error: {message}")
 
 
+def total(page, name):
+    """Sum of a metric's series on a page of them."""
+    return sum(value for series, value in page.items() if series.split("{")[0] == name)
+
+
 def until(what, condition, seconds=600, pause=0.2):
     """Waits for the condition and returns what it gave."""
     end = time.monotonic() + seconds
@@ -189,20 +194,19 @@ class Plane:
         fields = pathlib.Path(f"/proc/{self.operator.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def metric(self, name):
-        """Sum of a metric's series."""
-        done = subprocess.run(["curl", "--silent", "--fail", f"http://{METRICS}/metrics"], text=True, capture_output=True)
-        if self.operator.poll() is not None:
-            fail(f"the operator ended with {self.operator.returncode}; its log is {self.state}/operator.log")
-        lines = [line for line in done.stdout.splitlines() if line.startswith((name + "{", name + " "))]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
-
     def scrape(self):
-        """Series of the operator's page, and seconds that it takes to get it."""
+        """Every series of the operator's page with its value, and the seconds that it takes to get it."""
         start = time.monotonic()
         done = subprocess.run(["curl", "--silent", "--fail", f"http://{METRICS}/metrics"], text=True, capture_output=True)
         seconds = time.monotonic() - start
-        return sum(1 for line in done.stdout.splitlines() if line and not line.startswith("#")), seconds
+        if self.operator.poll() is not None:
+            fail(f"the operator ended with {self.operator.returncode}; its log is {self.state}/operator.log")
+        lines = [line.rsplit(" ", 1) for line in done.stdout.splitlines() if line and not line.startswith("#")]
+        return {series: float(value) for series, value in lines}, seconds
+
+    def metric(self, name):
+        """Sum of a metric's series."""
+        return total(self.scrape()[0], name)
 
     # --- what the operator wrote ---
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from plane import API, EJ, NAMESPACE, SLOW_SECONDS, Plane, fail, until
+from plane import API, EJ, NAMESPACE, SLOW_SECONDS, Plane, fail, total, until
 
 LIBRARIES, NODES, AT_ONCE = 20, 1000, 50
 # Objects and seconds over which nothing may be written.
@@ -93,16 +93,16 @@ class Run:
         line, before = plane.audit_lines(), plane.writes()
         for library in plane.libraries:
             plane.stand_in.files[library] = [plane.stand_in.candidate(library, n) for n in range(share)]
-        done = lambda: plane.metric("av1_encode_job_outcomes_total") >= self.jobs
         scrapes = []
 
-        def look():
-            scrapes.append(plane.scrape())
-            return done()
+        def done():
+            page, seconds = plane.scrape()
+            scrapes.append((len(page), seconds))
+            return total(page, "av1_encode_job_outcomes_total") >= self.jobs
 
-        until("every job has ended", look, seconds=4 * 3600, pause=1)
+        until("every job has ended", done, seconds=4 * 3600, pause=1)
         self.series, self.scrape_seconds = max(series for series, _ in scrapes), statistics.median(seconds for _, seconds in scrapes)
-        say(f"metrics: at most {self.series} series, {plane.scrape()[0]} once all have ended; a scrape takes {self.scrape_seconds * 1000:.0f} ms at work, "
+        say(f"metrics: at most {self.series} series, {len(plane.scrape()[0])} once all have ended; a scrape takes {self.scrape_seconds * 1000:.0f} ms at work, "
             f"{max(seconds for _, seconds in scrapes) * 1000:.0f} ms at most")
         time.sleep(10)
         self.total_writes = plane.writes() - before

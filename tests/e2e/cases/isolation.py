@@ -107,7 +107,7 @@ def resources_metrics_and_the_plugin_agree_with_the_encodes_own_log(library):
         time.sleep(10)
         finished, own = logged(), page(library)
         rate = (own["frames"] - first["frames"]) / (time.monotonic() - begun)
-        metrics = kube.kubectl("get", "--raw", f"/api/v1/namespaces/{kube.OPERATOR_NAMESPACE}/services/{kube.RELEASE}:metrics/proxy/metrics")
+        metrics = kube.operator_metrics()
         value = {m[1]: float(m[2]) for m in re.finditer(rf'av1_encode_job_(\w+){{job="{name}",[^}}]*}} (\S+)', metrics)}
         top = kube.kubectl("av1", "top", "--once", "-n", library.name)
         get = kube.kubectl("get", "ej", "-n", library.name)

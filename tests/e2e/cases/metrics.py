@@ -15,10 +15,6 @@ SAMPLE = re.compile(r'^(\w+)(?:{(.*)})? (\S+)$', re.M)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
-def scrape():
-    return kube.kubectl("get", "--raw", f"/api/v1/namespaces/{kube.OPERATOR_NAMESPACE}/services/{kube.RELEASE}:metrics/proxy/metrics")
-
-
 def find(text, metric, /, **wanted):
     """Labels and value of every series of the metric that has these labels."""
     found = [(dict(LABEL.findall(m[2] or "")), float(m[3])) for m in SAMPLE.finditer(text) if m[1] == metric]
@@ -33,16 +29,16 @@ class Context(Library):
     """Scrapes from before the first job to after the last."""
 
     def watch(self):
-        self.before, self.during, self.pages = scrape(), [], {}
+        self.before, self.during, self.pages = kube.operator_metrics(), [], {}
         self.apply()
         end = time.monotonic() + 240
         while not self.is_finished():
             assert time.monotonic() < end, f"not finished: {self.status()}"
-            self.during.append(scrape())
+            self.during.append(kube.operator_metrics())
             self.look_at_pods()
             time.sleep(1)
         self.ended = {job["spec"]["source"]["path"]: job["status"] for job in self.jobs()}
-        self.after = scrape()
+        self.after = kube.operator_metrics()
 
     def look_at_pods(self):
         for role in ("encode", "catalog"):
@@ -94,7 +90,7 @@ def a_running_job_has_gauges_and_they_go_with_it(library):
     assert all(0 <= ratio <= 1 for ratio in ratios) and ratios == sorted(ratios) and ratios[-1] > 0, ratios
     workers = library.ended[BIKES]["plan"]["workers"]
     assert total(seen[-1], "av1_encode_job_workers", **own) == workers, (workers, seen[-1])
-    kube.wait_for("the gauges of jobs to be gone", lambda: 'job="' not in scrape(), timeout=30)
+    kube.wait_for("the gauges of jobs to be gone", lambda: 'job="' not in kube.operator_metrics(), timeout=30)
 
 
 def a_node_has_figures_while_an_encode_runs_there(library):
@@ -112,7 +108,7 @@ def a_node_has_figures_while_an_encode_runs_there(library):
         assert assigned in (1, 2) and 0 <= busy <= assigned + 0.5, (assigned, busy)
     assert max(total(text, "av1_node_encode_cpus", state="busy") for text in seen) > 0.3, "an encode keeps its CPU busy"
     assert max(total(text, OF_NODE[0]) for text in seen) > 0 and min(total(text, OF_NODE[1]) for text in seen) > 0
-    kube.wait_for("the figures of nodes to be gone", lambda: not any(find(scrape(), metric) for metric in OF_NODE), timeout=30)
+    kube.wait_for("the figures of nodes to be gone", lambda: not any(find(kube.operator_metrics(), metric) for metric in OF_NODE), timeout=30)
 
 
 def counters_and_histograms_are_the_outcomes(library):
@@ -140,7 +136,7 @@ def values_agree_with_the_status(library):
     own = {"namespace": library.name, "library": library.name}
 
     def agree():
-        text, status = scrape(), library.status()
+        text, status = kube.operator_metrics(), library.status()
         phases = [job["status"]["phase"] for job in library.jobs()]
         wrong = [key for key in ("total", "eligible", "done", "skipped", "rejected", "failed", "pending")
                  if total(text, "av1_library_files", state=key, **own) != status["files"][key]]
@@ -178,9 +174,9 @@ def no_file_is_named(library):
 
 
 def a_deleted_library_has_no_series(library):
-    assert f'namespace="{library.name}"' in scrape()
+    assert f'namespace="{library.name}"' in kube.operator_metrics()
     kube.kubectl("delete", "mlib", library.name, "-n", library.name, "--wait=true", "--timeout=120s", timeout=150)
-    kube.wait_for("its series to be gone", lambda: f'namespace="{library.name}"' not in scrape(), timeout=60)
+    kube.wait_for("its series to be gone", lambda: f'namespace="{library.name}"' not in kube.operator_metrics(), timeout=60)
 
 
 TESTS = [every_family_of_the_reference_is_in_the_exposition, a_running_job_has_gauges_and_they_go_with_it,

@@ -38,7 +38,7 @@ def a_rejected_file_has_its_marker_and_the_reason_beside_it():
 
 
 def metrics_count_the_outcomes():
-    text = kube.kubectl("get", "--raw", f"/api/v1/namespaces/{kube.OPERATOR_NAMESPACE}/services/{kube.RELEASE}:metrics/proxy/metrics")
+    text = kube.operator_metrics()
     assert 'av1_encode_jobs{library="demo",namespace="demo",phase="Succeeded"} 4' in text, text[:3000]
     assert 'av1_encode_job_outcomes_total{library="demo",namespace="demo",reason="Encoded"}' in text, text[:3000]
     assert "av1_encode_job_progress_ratio{" not in text, "series of finished jobs are still there"
