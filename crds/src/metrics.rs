@@ -76,7 +76,7 @@ metrics! {
     FRAMES_ENCODED = "av1_frames_encoded_total", Counter, [], "Frames of encodes that ended with a verdict, since the operator started.";
     TRASH_PURGED_BYTES = "av1_trash_purged_bytes_total", Counter, ["namespace", "library"], "Bytes of files that left the trash after their time, since the operator started.";
     TRASH_KEPT_FILES = "av1_trash_kept_files", Gauge, ["namespace", "library"], "Files in the trash that stay past their time, because what replaced them is not as it was written.";
-    VERIFICATION_FAILURES = "av1_verification_failures_total", Counter, ["check"], "Failed checks by name, since the operator started.";
+    VERIFICATION_FAILURES = "av1_verification_failures_total", Counter, ["check"], "Checks, by name, that showed an output not to be what its source is, since the operator started.";
     NOTIFICATIONS = "av1_notifications_total", Counter, ["namespace", "library", "result"], "Notifications of replaced and restored files by result (delivered, failed), since the operator started.";
     JOB_PROGRESS = "av1_encode_job_progress_ratio", Gauge, ["namespace", "library", "job"], "Part of the frames of a running encode that are done, 0 to 1.";
     JOB_FRAMES_PER_SECOND = "av1_encode_job_frames_per_second", Gauge, ["namespace", "library", "job"], "Frames a second of a running encode over the last minute.";

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use av1_crds::metrics as table;
-use av1_crds::{EncodeJob, Phase};
+use av1_crds::{EncodeJob, Phase, reasons};
 use kube::{Api, Resource, ResourceExt};
 
 use super::decide::Decision;
@@ -54,7 +54,9 @@ fn count(namespace: &str, observed: &Observed, decision: &Decision, context: &Co
         metrics.add(&table::FRAMES_ENCODED, &[], verdict.frames as f64);
         metrics.add(&table::BYTES_READ, &[], verdict.source.as_ref().map_or(0, |s| s.size) as f64);
         metrics.add(&table::BYTES_WRITTEN, &[], verdict.size_gate.as_ref().map_or(0, |gate| gate.output_bytes) as f64);
-        for check in status.checks.iter().filter(|c| !c.passed) {
+        // A rehearsal that fails has no output yet, and a score below what was asked for is a verdict as that of the size gate.
+        let wrong = verdict.reason == reasons::VERIFICATION_FAILED;
+        for check in status.checks.iter().filter(|c| wrong && !c.passed) {
             metrics.add(&table::VERIFICATION_FAILURES, &[&check.name], 1.0);
         }
         context.working.resumed((namespace, &job.name_any()), status.run, verdict.chunks_resumed, metrics);

@@ -19,9 +19,8 @@ pub(crate) const PROCESS_CPU: &str = "process_cpu_seconds_total";
 pub(crate) const PROCESS_FILES: &str = "process_open_fds";
 
 /// Outcomes that mean trouble: neither a verdict on the file nor the user's own wish.
-pub(crate) const FAILURES: [&str; 15] = [
+pub(crate) const FAILURES: [&str; 14] = [
     reasons::VERIFICATION_FAILED,
-    reasons::QUALITY_TOO_LOW,
     reasons::INVALID_ENCODER_PARAMS,
     reasons::ENCODE_FAILED,
     reasons::STALLED,

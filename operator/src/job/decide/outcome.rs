@@ -88,7 +88,7 @@ impl Draft<'_> {
         let failed: Vec<Check> = self.out.status.checks.iter().filter(|c| !c.passed).cloned().collect();
         for check in &failed {
             let note = format!("{}: expected {}, measured {}", check.name, check.expected, check.measured);
-            self.out.events.push(EventDraft::warning(reasons::VERIFICATION_FAILED, &check.name, note));
+            self.out.events.push(EventDraft::warning(&result.reason, &check.name, note));
         }
         if !failed.is_empty() {
             let names: Vec<&str> = failed.iter().map(|c| c.name.as_str()).collect();
