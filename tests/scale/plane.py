@@ -69,6 +69,7 @@ class Plane:
         if kind and log.exists():
             print(f"the operator's last words:\n{log.read_text()[-3000:]}", file=sys.stderr)
         self.stop_operator()
+        self.stand_in.close()
         self.script("down")
 
     def script(self, command):

@@ -56,7 +56,7 @@ class StandIn:
     """One server in a thread of its own, with an address for each catalog and each encode."""
 
     def __init__(self):
-        self.libraries, self.files, self.encodes = {}, {}, {}
+        self.libraries, self.files, self.encodes, self.servers = {}, {}, {}, []
         self.scanned = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
@@ -78,7 +78,13 @@ class StandIn:
                 "width": 1920, "height": 800, "durationMillis": 7020515}
 
     def listen(self, address):
-        asyncio.run_coroutine_threadsafe(asyncio.start_server(self.serve, address, PORT, backlog=512), self.loop).result()
+        self.servers.append(asyncio.run_coroutine_threadsafe(asyncio.start_server(self.serve, address, PORT, backlog=512), self.loop).result())
+
+    def close(self):
+        """Gives the addresses back: the next control plane deals out the same."""
+        for server in self.servers:
+            self.loop.call_soon_threadsafe(server.close)
+        self.loop.call_soon_threadsafe(self.loop.stop)
 
     async def serve(self, reader, writer):
         address = writer.get_extra_info("sockname")[0]
