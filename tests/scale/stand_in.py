@@ -84,7 +84,6 @@ class StandIn:
         """Gives the addresses back: the next control plane deals out the same."""
         for server in self.servers:
             self.loop.call_soon_threadsafe(server.close)
-        self.loop.call_soon_threadsafe(self.loop.stop)
 
     async def serve(self, reader, writer):
         address = writer.get_extra_info("sockname")[0]
