@@ -239,7 +239,11 @@ impl Draft<'_> {
         if let Some(problem) = &summary.problem {
             return Err(Trouble::person(reason::CATALOG_UNAVAILABLE, problem));
         }
-        self.set(conditions::CATALOG_READY, true, reason::AS_EXPECTED, "the catalog answers");
+        let nfs = summary.stable_seconds.map(|seconds| {
+            format!("; its volume is NFS, where a change may be seen a minute late, so scan.stableSeconds counts as {seconds}")
+        });
+        let message = format!("the catalog answers{}", nfs.unwrap_or_default());
+        self.set(conditions::CATALOG_READY, true, reason::AS_EXPECTED, message);
         let status = &mut self.out.status;
         let counted = status.files.as_ref() == Some(&summary.files)
             && status.bytes.as_ref() == Some(&summary.bytes)

@@ -318,6 +318,17 @@ fn a_full_volume_starts_nothing_and_says_so() {
 }
 
 #[test]
+fn a_library_on_nfs_says_what_its_stable_seconds_count_as() {
+    for (seconds, expected) in [(None, "the catalog answers"), (Some(65), "so scan.stableSeconds counts as 65")] {
+        let mut o = prepared();
+        o.summary = SummaryView::Got(Box::new(CatalogSummary { stable_seconds: seconds, ..summary() }));
+        let decision = decide(&o, &options());
+        let c = find(&decision.status.conditions, conditions::CATALOG_READY).unwrap();
+        assert!(c.status == "True" && c.message.ends_with(expected), "{c:?}");
+    }
+}
+
+#[test]
 fn a_catalog_that_cannot_start_is_quoted() {
     let mut o = prepared();
     o.catalog_pod =
