@@ -59,6 +59,8 @@ pub(crate) struct Desired {
     pub(crate) deployment: Option<Deployment>,
     pub(crate) service: Option<Service>,
     pub(crate) new_jobs: Vec<EncodeJob>,
+    /// Jobs whose turn it is, but size and picture of the file are not known yet.
+    pub(crate) unmeasured: Vec<Arc<EncodeJob>>,
     /// Jobs that ended long ago.
     pub(crate) expired: Vec<Arc<EncodeJob>>,
     pub(crate) changes: Vec<JobChange>,
