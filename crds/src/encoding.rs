@@ -14,7 +14,7 @@ pub enum Profile {
     QualityFirst,
     /// Very low rate factor and grain synthesis, for grainy film.
     FilmGrain,
-    /// Smaller files in less time.
+    /// Smaller files in less time; black bars are cut off.
     Balanced,
     /// The rate factor of each scene is searched, so that it lands in a range of a quality metric.
     TargetQuality,
@@ -66,7 +66,7 @@ pub enum EngineChoice {
     /// Av1an, and FFmpeg for what Av1an can't encode.
     #[default]
     Auto,
-    /// Av1an: scene by scene; finished scenes survive a restart.
+    /// Scene by scene; finished scenes survive a restart.
     Av1an,
     /// One FFmpeg process; a restart starts again.
     Ffmpeg,
@@ -78,7 +78,7 @@ pub enum Metric {
     /// Extended perceptually weighted PSNR, in dB; the mean of the planes, luma counting four times.
     #[default]
     Xpsnr,
-    /// SSIMULACRA2: 70 is high quality, 90 can't be told from the source.
+    /// SSIMULACRA2; 70 is high quality, 90 can't be told from the source.
     Ssimulacra2,
     /// VMAF, 0 to 100.
     Vmaf,
@@ -139,7 +139,7 @@ pub struct EncodeOverrides {
 #[x_kube(validation = ("!has(self.min) || !has(self.max) || double(self.min) < double(self.max)", "encode.targetQuality.min must be below max: write min: \"93\", max: \"95\""))]
 #[x_kube(validation = ("!has(self.metric) || self.metric in ['Vmaf', 'Xpsnr', 'Ssimulacra2']", "encode.targetQuality.metric is Vmaf, Xpsnr or Ssimulacra2: the other metrics do not follow what people see closely enough to aim at"))]
 pub struct TargetQualitySection {
-    /// The metric. Default: Xpsnr.
+    /// The metric: Xpsnr, Ssimulacra2 or Vmaf. Psnr and Ssim do not follow what people see closely enough to aim at, and are refused. Default: Xpsnr.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<Metric>,
     /// Least score of a scene, a decimal string.

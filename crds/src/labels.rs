@@ -14,7 +14,8 @@ pub const RUN: &str = "av1.media/run";
 pub const TEMPLATE_DIGEST: &str = "av1.media/template-digest";
 /// Annotation: path of the file below the library's root.
 pub const PATH: &str = "av1.media/path";
-/// Annotation: size of the file in bytes when its job was made.
+/// Annotation: size of the file in bytes when its job was made, or, of one that a user made, when its turn came; a word where nobody
+/// could tell.
 pub const SIZE: &str = "av1.media/size";
 /// Annotation: width and height of the picture in pixels, such as `1920x800`.
 pub const PICTURE: &str = "av1.media/picture";

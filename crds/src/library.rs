@@ -186,7 +186,7 @@ pub struct ScanSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.matches('^[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?$')", "scan.minSize is a whole number of bytes, or one with Ki, Mi, Gi or Ti: write 2Gi"))]
     pub min_size: Option<String>,
-    /// A file must not have changed for this many seconds. Default: 10.
+    /// A file must not have changed for this many seconds; on NFS, whose clients may see a change a minute late, for 65 at least. Default: 10.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86_400))]
     pub stable_seconds: Option<u32>,
@@ -235,7 +235,7 @@ pub enum HardLinks {
     /// It is left alone (a torrent that is being seeded).
     #[default]
     Skip,
-    /// It is encoded; the other names keep the original.
+    /// It is encoded; the other names keep the original, so that no space is freed while one of them is there.
     Encode,
 }
 
@@ -361,21 +361,19 @@ pub struct PodsSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub runtime_class_name: Option<String>,
-    /// Where an encode pod keeps its chunks: on the library's volume, or on the disk of its node. Default: Library.
+    /// Where an encode pod keeps what only it needs: chunks, scenes, the joined video. Output and report always go to the library's volume. Default: Library.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scratch: Option<Scratch>,
 }
 
-/// Where an encode pod keeps what only it needs (chunks, scenes, the joined video): in its work folder on the library's volume, or in an
-/// emptyDir on the disk of its node, which may be faster and is gone with the pod: after a pause, a failure or the loss of a pod the encode
-/// starts again. That disk needs room for twice the output; a pod that is evicted for want of it is lost. Output and report always go to
-/// the library's volume. Default: Library.
+/// Where an encode pod keeps what only it needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Scratch {
-    /// On the library's volume: the next run goes on from the finished chunks, whatever happens to the pod or its node.
+    /// In its work folder on the library's volume: the next run goes on from the finished chunks, whatever happens to the pod or its node.
     #[default]
     Library,
-    /// On the node's disk.
+    /// In an emptyDir on the disk of its node, which may be faster and is gone with the pod: after a pause, a failure or the loss of a pod
+    /// the encode starts again. That disk needs room for twice the output; a pod that is evicted for want of it is lost.
     EmptyDir,
 }
 

@@ -143,6 +143,9 @@ impl Table {
             let _ = write!(text, ", lookahead {lookahead}");
         }
         let _ = write!(text, ", a key frame every {} frames at least", self.keyframe_interval);
+        if self.crop {
+            text.push_str(", black bars cut off");
+        }
         text
     }
 }
@@ -154,15 +157,21 @@ fn separator(text: &str) -> &'static str {
 /// The description of `encode.profile`.
 #[must_use]
 pub fn profile_text() -> String {
-    let mut text = "What the encode aims at.".to_owned();
+    let mut text = "What the encode aims at; the figures are SVT-AV1's.".to_owned();
     for table in &TABLES {
+        let aim = match table.profile {
+            Profile::QualityFirst => "results that look like the source",
+            Profile::FilmGrain => "grainy film",
+            Profile::Balanced => "smaller files in less time",
+            Profile::TargetQuality => "a range of a quality metric",
+        };
         let words = match table.profile {
             Profile::TargetQuality => {
                 "the CRF of each scene is searched to land in encode.targetQuality, presets of QualityFirst".to_owned()
             }
             _ => table.in_words(),
         };
-        let _ = write!(text, " {}: {words}.", table.profile.as_str());
+        let _ = write!(text, " {}: {aim}; {words}.", table.profile.as_str());
     }
     text + " Default: QualityFirst."
 }
@@ -206,9 +215,10 @@ mod tests {
     fn the_tables_in_words_hold_the_users_numbers() {
         let text = profile_text();
         for part in [
-            "QualityFirst: CRF 21 preset 3 from 2160 lines, CRF 22 preset 4 from 1440 lines, CRF 23 preset 4 from 1080 lines, CRF 24 preset 5 below",
-            "FilmGrain: CRF 8 preset 3, film-grain 20, enable-qm 1, qm-min 1, qm-max 15, tune 0, lookahead 40, a key frame every 240 frames",
-            "Balanced: CRF 29 preset 6 from 1081 lines, CRF 25 preset 6 below, tune 0",
+            "QualityFirst: results that look like the source; CRF 21 preset 3 from 2160 lines, CRF 22 preset 4 from 1440 lines, CRF 23 preset 4 from 1080 lines, CRF 24 preset 5 below",
+            "FilmGrain: grainy film; CRF 8 preset 3, film-grain 20, enable-qm 1, qm-min 1, qm-max 15, tune 0, lookahead 40, a key frame every 240 frames",
+            "Balanced: smaller files in less time; CRF 29 preset 6 from 1081 lines, CRF 25 preset 6 below, tune 0",
+            "at least, black bars cut off. TargetQuality: a range of a quality metric; the CRF",
         ] {
             assert!(text.contains(part), "{text}");
         }

@@ -56,35 +56,35 @@ pub enum Originals {
     /// It stays in the trash for `replacement.trashRetention`.
     #[default]
     Trash,
-    /// It stays in the trash for 15 minutes.
+    /// It stays in the trash for 15 minutes, and then is gone.
     Delete,
     /// It stays beside the replacement, as `NAME.EXT.orig`, until somebody removes it.
     KeepBeside,
 }
 
-/// When a sidecar `NAME.EXT.why.txt` is written: beside files that a job left as they are, also beside those that a scan passes over
-/// by a gate, so that there is no job, or never. `kubectl av1 files` says why of every file all the same. Default: Jobs.
+/// When a sidecar `NAME.EXT.why.txt` is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum WhySidecars {
-    /// For files that a job decided on, and for those that a scan passes over for good; the latter go when that no longer holds.
+    /// Beside files that a job left as they are, and beside those that a gate passes over for good, so that there is no job; the
+    /// latter go when that no longer holds.
     All,
-    /// For files that a job decided on.
+    /// Beside files that a job left as they are.
     #[default]
     Jobs,
-    /// Never.
+    /// Never; `kubectl av1 files` says why of every file all the same.
     Off,
 }
 
-/// How much of an output's video is decoded before it may replace anything: all of it, or samples, which saves most of the time
-/// that verifying takes. Sampled decodes the first and the last four seconds and four at each of twenty places between; a video of
-/// less than 264 seconds is decoded whole. Damage of a picture that no sample comes by is not found then; frames are counted and timed
-/// throughout, by their packets. `verify.quality`, where it is asked for, decodes the whole video all the same. Default: Full.
+/// How much of an output's video is decoded before it may replace anything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DecodeCheck {
     /// All of it.
     #[default]
     Full,
-    /// Samples of it.
+    /// Samples of it, which saves most of the time that verifying takes: the first and the last four seconds and four at each of twenty
+    /// places between; a video of less than 264 seconds is decoded whole. Damage of a picture that no sample comes by is not found
+    /// then; frames are counted and timed throughout, by their packets. `verify.quality`, where it is asked for, decodes the whole
+    /// video all the same.
     Sampled,
 }
 

@@ -6,9 +6,13 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
+use av1_crds::library::ScanRules;
 use av1_crds::paths;
 use av1_crds::reasons;
+use av1_crds::settings::Settings;
 use av1_crds::wire::{LibraryId, VolumeFile};
+use av1_media::gates::Rules;
+use rustix::fs::{FsWord, NFS_SUPER_MAGIC, statfs};
 
 use crate::beneath::{Folder, Root};
 use crate::role::RoleFailure;
@@ -26,6 +30,21 @@ pub(crate) fn read(av1: &Folder) -> io::Result<Option<VolumeFile>> {
     let mut json = Vec::new();
     file.take(MAX_VOLUME_FILE).read_to_end(&mut json)?;
     serde_json::from_slice(&json).map(Some).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}
+
+/// What the files of the library at `root` are judged by.
+pub(crate) fn rules(root: &Root, scan: ScanRules, settings: Settings) -> Rules {
+    Rules { on_nfs: is_on_nfs(root), ..Rules::new(scan, settings) }
+}
+
+/// Whether `root` is on NFS; one that does not tell is taken for a file system of this machine.
+pub(crate) fn is_on_nfs(root: &Root) -> bool {
+    statfs(root.path()).is_ok_and(|found| is_nfs(found.f_type))
+}
+
+/// Whether a file system of this type is NFS, of whichever version.
+fn is_nfs(type_: FsWord) -> bool {
+    type_ == NFS_SUPER_MAGIC
 }
 
 /// Whether the folder at `path` below a library's root is another library's root.
@@ -90,4 +109,27 @@ fn wrong(id: &str, found: &str) -> RoleFailure {
         "this is not the volume {id} that was prepared: {found}; nothing was written. Mount the right volume, or make the library anew"
     );
     RoleFailure::new(reasons::WRONG_VOLUME, message, false, reasons::exit::FAILURE)
+}
+
+#[cfg(test)]
+mod tests {
+    use av1_crds::settings::SettingsSections;
+
+    use super::*;
+
+    #[test]
+    fn nfs_is_told_by_its_number() {
+        assert!(is_nfs(0x6969));
+        // ext4, XFS, CIFS, FUSE.
+        assert!([0xef53, 0x5846_5342, 0xff53_4d42, 0x6573_5546].into_iter().all(|other| !is_nfs(other)));
+    }
+
+    #[test]
+    fn a_folder_of_this_machine_keeps_the_seconds_that_were_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let none = SettingsSections::default();
+        let scan = ScanRules::resolve(None).unwrap();
+        let rules = rules(&Root::open(dir.path()).unwrap(), scan, Settings::resolve(&none, &none).unwrap());
+        assert_eq!((rules.on_nfs, rules.stable_seconds()), (false, 10));
+    }
 }

@@ -56,7 +56,7 @@ pub(crate) enum Command {
         #[arg(short, long, value_enum, default_value_t = Format::Table)]
         output: Format,
     },
-    /// Say whether libraries are ready or why not, how far they are, what they saved, and what needs attention
+    /// Say whether libraries are ready or why not, how far they are, how long the rest takes, what they saved, and what needs attention
     Status {
         /// Name of a MediaLibrary [default: all of the namespace]
         library: Option<String>,

@@ -17,6 +17,10 @@ const HEAD: &str = "# kubectl av1
 `medialibraries` and `encodejobs` of `av1.media`, and get on `services/proxy` for what the catalog and the operator tell; to change
 something takes patch on the same kinds, and create on `encodejobs`. Everything that only reads works while the operator is away.
 
+`top` and `doctor` find the operator by its Service, which takes list on `services` in all namespaces. `top` lists and watches `events`
+besides. `doctor` lists `nodes`, gets `customresourcedefinitions` of `apiextensions.k8s.io`, and in the operator's namespace
+`deployments` of `apps` and `leases` of `coordination.k8s.io`. What of these is not allowed is said, and the rest goes on without it.
+
 Tables are for people; `-o json` and `-o yaml` are for scripts, and their fields stay. Remarks and errors go to stderr. Colours come on a
 terminal alone, and never with `NO_COLOR` set. What a change of a job leads to: [wishes.md](wishes.md).
 ";

@@ -4,6 +4,7 @@
 //! MediaLibrary that a command is about. Must never: write anything else to the cluster, or exit from anywhere but here.
 
 mod args;
+mod backlog;
 mod catalog;
 mod checks;
 mod cluster;

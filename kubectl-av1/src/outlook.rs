@@ -2,7 +2,7 @@
 
 use av1_crds::settings::{Settings, SettingsSections};
 use av1_crds::wire::VideoFigures;
-use av1_crds::{EncodeJob, MediaLibrary, Phase};
+use av1_crds::{EncodeJob, EncodeJobStatus, MediaLibrary, Phase};
 use av1_media::encoders::Encoder;
 use av1_media::predict::{Done, Experience, Prediction, Source};
 use av1_media::profile::{Quality, quality};
@@ -35,7 +35,7 @@ impl Outlook {
             encoder: Encoder::asked(settings.encoder).unwrap_or(Encoder::SvtAv1),
             settings,
             cpus: placement.and_then(|placement| placement.cpus_per_job),
-            slots: library.spec.concurrency.as_ref().and_then(|all| all.max_jobs).unwrap_or(1).max(1),
+            slots: slots(library),
             experience: Experience::of(&done),
         })
     }
@@ -68,16 +68,29 @@ impl Outlook {
     }
 }
 
+/// Encodes at once.
+pub(crate) fn slots(library: &MediaLibrary) -> u32 {
+    library.spec.concurrency.as_ref().and_then(|all| all.max_jobs).unwrap_or(1).max(1)
+}
+
+/// A time of a status.
+pub(crate) fn time(text: &Option<String>) -> Option<Timestamp> {
+    text.as_deref()?.parse().ok()
+}
+
+/// Seconds from the start of an encode with an output to its end; none of a job that was paused, lost or tried again: there the wall
+/// clock tells nothing.
+pub(crate) fn seconds_taken(status: &EncodeJobStatus) -> Option<f64> {
+    let ended = [Phase::Succeeded, Phase::Rejected].contains(&status.phase);
+    let undisturbed = status.run == 1 && status.failures == 0 && status.lost == 0;
+    let took = time(&status.completion_time)?.duration_since(time(&status.start_time)?);
+    (ended && undisturbed).then(|| took.as_secs_f64())
+}
+
 /// What a job came to, when there was an output.
 fn done(job: &EncodeJob) -> Option<Done> {
     let status = job.status.as_ref()?;
     let (gate, media, plan) = (status.size_gate.as_ref()?, status.media.as_ref()?, status.plan.as_ref()?);
-    let time = |text: &Option<String>| text.as_deref()?.parse::<Timestamp>().ok();
-    let ended = [Phase::Succeeded, Phase::Rejected].contains(&status.phase);
-    // Of a job that was paused, lost or tried again the wall clock tells nothing.
-    let seconds = (ended && status.run == 1 && status.failures == 0 && status.lost == 0)
-        .then(|| Some(time(&status.completion_time)?.duration_since(time(&status.start_time)?).as_secs_f64()))
-        .flatten();
     let millis = media.duration_seconds.parse::<f64>().ok().map_or(0.0, |seconds| seconds * 1_000.0);
     Some(Done {
         source: Source {
@@ -93,7 +106,7 @@ fn done(job: &EncodeJob) -> Option<Done> {
         crf: plan.crf,
         preset: plan.preset,
         output: gate.output_bytes,
-        seconds,
+        seconds: seconds_taken(status),
     })
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use av1_crds::AGENT_PORT;
-use av1_crds::wire::{CandidatePage, CatalogSummary, EncodeReport, Leftovers, SidecarPage};
+use av1_crds::wire::{CandidatePage, CatalogSummary, EncodeReport, FileExplanation, Leftovers, SidecarPage};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -62,6 +62,12 @@ impl CatalogClient {
     pub(crate) async fn sidecars(&self, address: &str, after: &str, limit: usize) -> Result<SidecarPage, CatalogError> {
         let after = utf8_percent_encode(after, NON_ALPHANUMERIC);
         self.json(address, &format!("v1/sidecars?after={after}&limit={limit}")).await
+    }
+
+    /// One file, looked at now.
+    pub(crate) async fn explanation(&self, address: &str, path: &str) -> Result<FileExplanation, CatalogError> {
+        let path = utf8_percent_encode(path, NON_ALPHANUMERIC);
+        self.json(address, &format!("v1/explain?path={path}")).await
     }
 
     /// The report of a run, if it has the announced SHA-256.

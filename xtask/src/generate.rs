@@ -8,6 +8,7 @@ mod dashboards;
 mod promql;
 mod reference;
 mod rules;
+mod values;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -68,6 +68,8 @@ pub struct CatalogSummary {
     pub work_folders: u64,
     /// Sidecars of scans that are to be written, written anew or removed.
     pub sidecars_due: u64,
+    /// Seconds that a file must not have changed, where the volume is NFS and that asks for more than `scan.stableSeconds` says.
+    pub stable_seconds: Option<u32>,
     /// Why the catalog can't do its work, when it can't (another tree under the path, no right to read).
     pub problem: Option<String>,
 }

@@ -15,6 +15,7 @@ use av1_media::plan::Resources;
 use super::Shared;
 use crate::beneath::Root;
 use crate::facts::{Known, gather_all};
+use crate::volume;
 
 /// What pods have decides workers and threads alone, which the answer leaves out.
 const ANY: Resources = Resources { cpus: 1, memory: None, workers: 1, percent: 100 };
@@ -41,7 +42,8 @@ pub(super) fn answer(shared: &Shared, path: &str) -> io::Result<FileExplanation>
     let decisions = Some(shared.decisions().about(size));
     let looks = Some(shared.catalog().first_look(path));
     let facts = gather_all(&root, below, Known { decisions, looks })?;
-    Ok(explained(explanation, &facts, &Rules::new(shared.task.scan.clone(), shared.task.settings.clone())))
+    let rules = volume::rules(&root, shared.task.scan.clone(), shared.task.settings.clone());
+    Ok(explained(explanation, &facts, &rules))
 }
 
 fn explained(explanation: FileExplanation, facts: &Facts, rules: &Rules) -> FileExplanation {

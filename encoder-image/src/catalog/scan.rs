@@ -91,6 +91,7 @@ impl<'a> Scanner<'a> {
     fn scan(&mut self) -> Result<(), String> {
         let started = Instant::now();
         let root = self.right_root()?;
+        self.look_for_nfs(&root);
         let selection = Selection::new(&self.rules.scan).map_err(|e| e.to_string())?;
         self.load();
         self.shared.decisions_mut().refresh(&root).map_err(|e| format!("the receipts in .av1 cannot be read: {e}"))?;
@@ -163,6 +164,19 @@ impl<'a> Scanner<'a> {
         root
     }
 
+    /// Files on NFS are waited for longer than the settings may say; told once.
+    fn look_for_nfs(&mut self, root: &Root) {
+        self.rules.on_nfs = volume::is_on_nfs(root);
+        let raised = self.rules.raised_stable_seconds();
+        let told = std::mem::replace(&mut self.shared.catalog_mut().stable_seconds, raised);
+        if let Some(seconds) = raised.filter(|_| told != raised) {
+            let asked = self.rules.scan.stable_seconds;
+            tracing::info!(
+                "the library is on NFS, where changes may be seen a minute late: files must not have changed for {seconds} s, not for {asked} as scan.stableSeconds says"
+            );
+        }
+    }
+
     /// Judges one file, unless nothing changed since it was judged.
     fn look(&mut self, root: &Root, found: &Found) {
         let key = Key::new(&found.path);
@@ -211,7 +225,7 @@ impl<'a> Scanner<'a> {
             return;
         }
         if entry.reason == *reasons::NOT_STABLE {
-            let after = Duration::from_secs(u64::from(self.rules.scan.stable_seconds)) + Duration::from_millis(50);
+            let after = Duration::from_secs(u64::from(self.rules.stable_seconds())) + Duration::from_millis(50);
             let at = Instant::now() + after;
             if let Some(earlier) = self.due_at.insert(found.path.clone(), at) {
                 self.due.remove(&(earlier, found.path.clone()));

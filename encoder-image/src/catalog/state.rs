@@ -188,6 +188,8 @@ pub(super) struct Catalog {
     pub(super) probes: u64,
     /// Folders and names that the last scan could not read.
     pub(super) unreadable_folders: u64,
+    /// Seconds that a file must not have changed, where NFS asks for more than the settings do.
+    pub(super) stable_seconds: Option<u32>,
     /// Paths of files that are gone, beside which a scan's sidecar is left.
     pub(super) orphans: BTreeSet<String>,
 }
@@ -239,6 +241,7 @@ impl Catalog {
             scan_finished_at: self.scan_finished_at.clone(),
             scan_millis: self.scan_millis,
             problem: self.problem.clone(),
+            stable_seconds: self.stable_seconds,
             due_in_trash: self.trash.due(now()).len() as u64,
             work_folders: self.trash.idle(now()).len() as u64,
             sidecars_due: if self.right_volume { sidecars + self.orphans.len() as u64 } else { 0 },

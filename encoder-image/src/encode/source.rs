@@ -19,6 +19,7 @@ use super::verify::details;
 use crate::beneath::Root;
 use crate::facts::{self, Known};
 use crate::role::PodArgs;
+use crate::volume;
 
 /// A source that passed the gates.
 pub(crate) struct Source {
@@ -55,7 +56,7 @@ impl Source {
         let rules = Rules {
             forced: task.force.clone(),
             again: task.again,
-            ..Rules::new(task.scan.clone(), task.settings.clone())
+            ..volume::rules(&root, task.scan.clone(), task.settings.clone())
         };
         let facts = facts::gather(&root, rel, &rules, Known::default()).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Ended::skipped(reasons::NOT_FOUND, "the file is not there any more"),

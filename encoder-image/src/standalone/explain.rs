@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use av1_crds::paths;
 use av1_crds::wire::{FileState, ForeseenPlan};
 use av1_media::foresee::foresee;
-use av1_media::gates::{Facts, Outcome, Rules, Step, Verdict, explain, judge};
+use av1_media::gates::{Facts, Outcome, Step, Verdict, explain, judge};
 use av1_media::probe::Probe;
 use clap::Args;
 use serde::Serialize;
@@ -20,6 +20,7 @@ use crate::catalog::decisions::Decisions;
 use crate::confined;
 use crate::encode::resources;
 use crate::facts::{self, Known};
+use crate::volume;
 
 /// One file, and what it is judged by.
 #[derive(Debug, Clone, Args)]
@@ -160,7 +161,7 @@ fn look(place: &Place, config: &Config) -> io::Result<(Facts, Verdict, Vec<Step>
     let mut facts = facts::gather_all(&root, &place.path, Known { decisions: known, ..Known::default() })?;
     // Files are replaced by the owner of the library's .av1, whoever asks.
     facts.process_uid = root.stat(Path::new(paths::AV1_DIR)).ok().map(|stat| stat.st_uid);
-    let rules = Rules::new(config.scan.clone(), config.settings.clone());
+    let rules = volume::rules(&root, config.scan.clone(), config.settings.clone());
     let (verdict, steps) = (judge(&facts, &rules), explain(&facts, &rules));
     Ok((facts, verdict, steps))
 }

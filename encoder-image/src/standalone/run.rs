@@ -45,7 +45,7 @@ const PAGE: usize = 100;
 const MAX_ATTEMPTS: u32 = 3;
 /// Percent of the volume that stay free unless `storage.minFreePercent` says otherwise.
 const MIN_FREE_PERCENT: u32 = 5;
-/// Seconds that a file which is not stable yet is waited for beyond `scan.stableSeconds`, with --once.
+/// Seconds that a file which is not stable yet is waited for beyond those that it must not have changed, with --once.
 const SLACK: u64 = 5;
 
 /// Arguments of `run`.
@@ -414,7 +414,8 @@ impl Session {
     /// Whether nothing is left to do: nothing waits or runs, and a scan has ended since the last job did.
     fn is_idle(&self, summary: &CatalogSummary, settled: (u64, Instant)) -> bool {
         let unstable = summary.skipped_by_reason.get(reasons::NOT_STABLE).is_some_and(|count| *count > 0);
-        let patience = Duration::from_secs(u64::from(self.common.scan.stable_seconds) + SLACK);
+        let needed = summary.stable_seconds.unwrap_or(self.common.scan.stable_seconds);
+        let patience = Duration::from_secs(u64::from(needed) + SLACK);
         // What cannot be settled now is left for the next start.
         self.queue.iter().all(|job| job.phase == Phase::Settling && !job.may_start())
             && self.workers.running == 0

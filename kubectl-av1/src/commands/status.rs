@@ -1,5 +1,7 @@
 //! `status [LIBRARY]`: what a person wants to know first.
 
+use jiff::Timestamp;
+
 use super::{palette, print, print_json, print_yaml, remark};
 use crate::args::DocumentFormat;
 use crate::cluster::{Cluster, Listed};
@@ -23,8 +25,9 @@ pub(crate) async fn run(cluster: &Cluster, library: Option<&str>, output: Docume
     for problem in libraries.unreadable.iter().chain(&jobs.unreadable) {
         remark(&format!("This version cannot read {problem}"))?;
     }
+    let now = Timestamp::now();
     let reports: Vec<LibraryReport> =
-        libraries.items.iter().map(|library| LibraryReport::new(library, &jobs.items)).collect();
+        libraries.items.iter().map(|library| LibraryReport::new(library, &jobs.items, now)).collect();
     match output {
         DocumentFormat::Text => print(&render(&reports, cluster.namespace.as_deref(), palette())),
         DocumentFormat::Json => print_json(&reports),

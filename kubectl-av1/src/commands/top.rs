@@ -36,7 +36,7 @@ async fn once(cluster: &Cluster, format: TopFormat) -> Result<(), Error> {
         .collect();
     let page = Operator::default().page(cluster).await.unwrap_or_else(|problem| {
         notes.push(format!(
-            "The operator's metrics are away ({problem}): figures are from the API, up to a minute old."
+            "The operator's metrics are away ({problem}): figures are those that it wrote into the resources last, up to a minute old while it runs, and standing still while it does not."
         ));
         Page::default()
     });

@@ -1,16 +1,18 @@
-//! The report on a library: ready or why not, progress, saved, what needs attention. Pure.
+//! The report on a library: ready or why not, progress, time to go, saved, what needs attention. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use av1_crds::library::{ByteCounts, FileCounts, JobCounts};
 use av1_crds::{EncodeJob, MediaLibrary, MediaLibraryStatus, Phase, conditions, figures};
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::text::{count, percent, printable};
+use super::text::{count, days, percent, printable, signed};
 use super::{Palette, Tone};
+use crate::backlog::{Backlog, Hold};
 
-/// Failed jobs that are named; the others are counted.
-const NAMED_FAILURES: usize = 5;
+/// Failed jobs that are named, and originals that are kept; the others are counted.
+const NAMED: usize = 5;
 
 /// What a person wants to know first about one library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,6 +27,8 @@ pub(crate) struct LibraryReport {
     files: Option<FileCounts>,
     bytes: ByteCounts,
     jobs: JobCounts,
+    /// None when nothing waits.
+    backlog: Option<Backlog>,
     free_bytes: Option<i64>,
     total_bytes: Option<i64>,
     skipped_by_reason: BTreeMap<String, i64>,
@@ -32,8 +36,8 @@ pub(crate) struct LibraryReport {
 }
 
 impl LibraryReport {
-    /// From the library and the jobs of its namespace, or of all.
-    pub(crate) fn new(library: &MediaLibrary, jobs: &[EncodeJob]) -> Self {
+    /// From the library and the jobs of its namespace, or of all, as they are at `now`.
+    pub(crate) fn new(library: &MediaLibrary, jobs: &[EncodeJob], now: Timestamp) -> Self {
         let namespace = library.metadata.namespace.clone().unwrap_or_default();
         let name = library.metadata.name.clone().unwrap_or_default();
         let status = library.status.clone().unwrap_or_default();
@@ -42,11 +46,11 @@ impl LibraryReport {
             Some(condition) => condition.message.clone(),
             None => "no operator has looked at it yet: is av1-operator running?".to_owned(),
         };
-        let failed: Vec<&EncodeJob> = jobs
+        let jobs: Vec<&EncodeJob> = jobs
             .iter()
             .filter(|job| job.metadata.namespace.as_deref() == Some(&namespace) && job.spec.library_ref.name == name)
-            .filter(|job| job.status.as_ref().is_some_and(|status| status.phase == Phase::Failed))
             .collect();
+        let failed: Vec<&EncodeJob> = jobs.iter().copied().filter(|job| job.phase() == Phase::Failed).collect();
         Self {
             ready: ready.is_some_and(|condition| condition.status == "True"),
             message,
@@ -56,6 +60,7 @@ impl LibraryReport {
             files: status.files,
             bytes: status.bytes.unwrap_or_default(),
             jobs: status.jobs.unwrap_or_default(),
+            backlog: Backlog::new(library, &jobs, now),
             free_bytes: status.storage.as_ref().and_then(|storage| storage.free_bytes),
             total_bytes: status.storage.as_ref().and_then(|storage| storage.total_bytes),
             skipped_by_reason: status.skipped_by_reason,
@@ -86,18 +91,38 @@ fn needs_attention(
             items.push(format!("{} ({}): {}", condition.type_, condition.reason, condition.message));
         }
     }
-    for job in failed.iter().take(NAMED_FAILURES) {
+    for job in failed.iter().take(NAMED) {
         let outcome = job.status.as_ref().and_then(|status| status.outcome.clone()).unwrap_or_default();
         items.push(format!("{} failed ({}): {}", job.spec.source.path, outcome.reason, outcome.message));
     }
-    if let Some(more) = failed.len().checked_sub(NAMED_FAILURES).filter(|more| *more > 0) {
+    if let Some(more) = failed.len().checked_sub(NAMED).filter(|more| *more > 0) {
         items.push(format!("{more} more jobs failed: `kubectl get encodejobs -n {namespace}` lists them"));
     }
+    items.extend(kept(name, namespace, status));
     let unreadable = status.files.as_ref().map_or(0, |files| files.unreadable);
     if unreadable > 0 {
         items.push(format!(
             "{} cannot be read: `kubectl av1 files {name} -n {namespace}` says why",
             count(unreadable, "file")
+        ));
+    }
+    items
+}
+
+/// Originals that stay in the trash past their time, because what replaced them was changed since.
+fn kept(name: &str, namespace: &str, status: &MediaLibraryStatus) -> Vec<String> {
+    let Some(purge) = &status.purge else { return Vec::new() };
+    let mut items: Vec<String> = purge
+        .kept
+        .iter()
+        .take(NAMED)
+        .map(|kept| format!("the original {} is kept past its time: {}", kept.file, kept.message))
+        .collect();
+    let more = purge.kept_count.max(signed(purge.kept.len())) - signed(items.len());
+    if more > 0 {
+        let originals = count(more, if items.is_empty() { "original" } else { "more original" });
+        items.push(format!(
+            "kept past their time: {originals}; `kubectl get mlib {name} -n {namespace} -o jsonpath='{{.status.purge.kept}}'` names the first"
         ));
     }
     items
@@ -114,7 +139,7 @@ pub(crate) fn render(reports: &[LibraryReport], namespace: Option<&str>, palette
 }
 
 fn section(report: &LibraryReport, palette: Palette) -> String {
-    let LibraryReport { files, bytes, jobs, .. } = report;
+    let LibraryReport { files, bytes, jobs, backlog, .. } = report;
     let (state, tone) = if report.ready { ("ready", Tone::Good) } else { ("not ready", Tone::Bad) };
     let mut out = format!("{}/{}: {}", report.namespace, report.name, palette.paint(state, tone));
     if !report.message.is_empty() {
@@ -125,6 +150,9 @@ fn section(report: &LibraryReport, palette: Palette) -> String {
     match files {
         None => line("Progress", "nothing scanned yet".to_owned()),
         Some(files) => line("Progress", progress(files)),
+    }
+    if let Some(backlog) = backlog {
+        line("ETA", eta(backlog));
     }
     line("Jobs", format!("{} encoding, {} settling, {} queued", jobs.encoding, jobs.settling, jobs.queued));
     line("Saved", saved(bytes));
@@ -159,6 +187,28 @@ fn progress(files: &FileCounts) -> String {
     )
 }
 
+/// How long it takes, by what that is told, and what it is told in spite of.
+fn eta(backlog: &Backlog) -> String {
+    let Backlog { encodes, slots, .. } = backlog;
+    let Some(seconds) = backlog.eta_seconds else {
+        return "not known yet: no job tells how long an encode takes".to_owned();
+    };
+    let by = match (backlog.running, encodes) {
+        (false, 1) => "the last encode".to_owned(),
+        (false, encodes) => format!("the last {encodes} encodes"),
+        (true, 1) => "the encode that runs".to_owned(),
+        (true, encodes) => format!("the {encodes} encodes that run"),
+    };
+    let at_once = if *slots > 1 { format!(", {slots} at once") } else { String::new() };
+    let (before, of, after) = match backlog.held {
+        None => ("", "", ""),
+        Some(Hold::Paused) => ("paused; ", " of encoding time", ""),
+        Some(Hold::NotReady) => ("", " of encoding time", ", once it is ready"),
+        Some(Hold::Schedule) => ("", " of encoding time", ", in the hours of spec.schedule"),
+    };
+    format!("{before}about {}{of} at the pace of {by}{at_once}{after}", days(seconds))
+}
+
 fn breakdown(files: &FileCounts) -> String {
     let FileCounts { already_av1, skipped, rejected, failed, unreadable, .. } = files;
     let total = count(files.total, "file");
@@ -189,6 +239,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::outlook::tests::encoded;
+
+    fn report(library: &MediaLibrary, jobs: &[EncodeJob]) -> LibraryReport {
+        LibraryReport::new(library, jobs, "2026-01-02T06:00:00Z".parse().unwrap())
+    }
 
     fn library(status: Option<Value>) -> MediaLibrary {
         serde_json::from_value(json!({
@@ -221,8 +276,10 @@ mod tests {
             "storage": {"freeBytes": 1_i64 << 40, "totalBytes": 8_i64 << 40},
             "skippedByReason": {"TooSmall": 12, "SkipMarker": 2}
         })));
-        let jobs: Vec<EncodeJob> = (1..=7).map(failed_job).collect();
-        insta::assert_snapshot!(render(&[LibraryReport::new(&library, &jobs)], Some("media"), Palette::Plain));
+        let mut jobs: Vec<EncodeJob> = (1..=7).map(failed_job).collect();
+        jobs.push(encoded(json!({})));
+        insta::assert_snapshot!(render(&[report(&library, &jobs)], Some("media"), Palette::Plain));
+        insta::assert_json_snapshot!("a_document_has_the_figures_for_scripts", report(&library, &jobs));
     }
 
     #[test]
@@ -231,19 +288,56 @@ mod tests {
             condition("StorageReady", "False", "ClaimNotFound", "there is no PersistentVolumeClaim media: create it"),
             condition("Ready", "False", "ClaimNotFound", "the volume is not ready")
         ]})));
-        insta::assert_snapshot!(render(&[LibraryReport::new(&library, &[])], Some("media"), Palette::Plain));
+        insta::assert_snapshot!(render(&[report(&library, &[])], Some("media"), Palette::Plain));
     }
 
     #[test]
     fn a_library_that_no_operator_has_seen_says_so() {
-        insta::assert_snapshot!(render(&[LibraryReport::new(&library(None), &[])], None, Palette::Plain));
+        insta::assert_snapshot!(render(&[report(&library(None), &[])], None, Palette::Plain));
     }
 
     #[test]
     fn failures_of_another_library_are_not_reported() {
         let mut other = failed_job(1);
         other.spec.library_ref.name = "series".to_owned();
-        assert!(LibraryReport::new(&library(None), &[other]).needs_attention.is_empty());
+        assert!(report(&library(None), &[other]).needs_attention.is_empty());
+    }
+
+    #[test]
+    fn the_time_to_go_says_by_what_it_is_told_and_in_spite_of_what() {
+        let backlog =
+            |eta_seconds, encodes, running, held| Backlog { files: 3, slots: 1, eta_seconds, encodes, running, held };
+        assert_eq!(eta(&backlog(None, 0, false, None)), "not known yet: no job tells how long an encode takes");
+        assert_eq!(eta(&backlog(Some(8_040), 1, false, None)), "about 2h 14m at the pace of the last encode");
+        assert_eq!(eta(&backlog(Some(8_040), 2, true, None)), "about 2h 14m at the pace of the 2 encodes that run");
+        let days = Backlog { slots: 3, ..backlog(Some(273_600), 40, false, Some(Hold::Schedule)) };
+        assert_eq!(
+            eta(&days),
+            "about 3d 4h of encoding time at the pace of the last 40 encodes, 3 at once, in the hours of spec.schedule"
+        );
+        let paused = eta(&backlog(Some(60), 1, true, Some(Hold::Paused)));
+        assert_eq!(paused, "paused; about 1m 0s of encoding time at the pace of the encode that runs");
+        let waits = eta(&backlog(Some(60), 2, false, Some(Hold::NotReady)));
+        assert_eq!(waits, "about 1m 0s of encoding time at the pace of the last 2 encodes, once it is ready");
+    }
+
+    #[test]
+    fn originals_that_are_kept_past_their_time_need_attention() {
+        let attention = |count: i64, named: usize| {
+            let kept: Vec<Value> = (0..named)
+                .map(|n| json!({"file": format!(".av1/trash/j/{n}.mkv"), "message": "changed since", "at": "2026-01-01T00:00:00Z"}))
+                .collect();
+            let status = json!({"purge": {"keptCount": count, "kept": kept}});
+            report(&library(Some(status)), &[]).needs_attention
+        };
+        assert!(attention(0, 0).is_empty());
+        assert_eq!(attention(1, 1), ["the original .av1/trash/j/0.mkv is kept past its time: changed since"]);
+        let many = attention(300, 100);
+        assert_eq!(many.len(), NAMED + 1);
+        assert!(
+            many[NAMED].starts_with("kept past their time: 295 more originals; `kubectl get mlib films -n media"),
+            "{many:?}"
+        );
     }
 
     #[test]

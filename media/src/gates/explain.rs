@@ -79,10 +79,7 @@ fn outside(gate: &str, facts: &Facts, rules: &Rules) -> Option<Option<String>> {
         "not_stable" => attributes.map(|a| {
             let age = facts.now_ns.saturating_sub(a.modified_time_ns) / 1_000_000_000;
             let age = figures::duration(u64::try_from(age).unwrap_or_default());
-            format!(
-                "modified {age} ago, scan.stableSeconds is {}; no unfinished download beside it",
-                rules.scan.stable_seconds
-            )
+            format!("modified {age} ago, {}; no unfinished download beside it", rules.stability())
         }),
         "not_regular" => attributes.filter(|a| a.kind == FileKind::Regular).map(|_| "a regular file".to_owned()),
         "hard_linked" => attributes.map(|a| match a.links {

@@ -60,7 +60,7 @@ pub(super) fn too_small(facts: &Facts, rules: &Rules) -> Option<Verdict> {
 
 pub(super) fn not_stable(facts: &Facts, rules: &Rules) -> Option<Verdict> {
     let attributes = regular(facts)?;
-    let needed = i64::from(rules.scan.stable_seconds);
+    let needed = i64::from(rules.stable_seconds());
     let age = facts.now_ns.saturating_sub(attributes.modified_time_ns) / NANOS;
     let verdict = |message: String| Some(Verdict::skipped(reasons::NOT_STABLE, message));
     if let Some(sibling) = &facts.unfinished_sibling {
@@ -73,7 +73,7 @@ pub(super) fn not_stable(facts: &Facts, rules: &Rules) -> Option<Verdict> {
         );
     }
     if age < needed {
-        return verdict(format!("modified {age} s ago, scan.stableSeconds is {needed}: looked at again"));
+        return verdict(format!("modified {age} s ago, {}: looked at again", rules.stability()));
     }
     if age > SETTLED_SECONDS {
         return None;
@@ -86,7 +86,7 @@ pub(super) fn not_stable(facts: &Facts, rules: &Rules) -> Option<Verdict> {
         EarlierLook::At(at) => {
             let seen = facts.now_ns.saturating_sub(at) / NANOS;
             if seen < needed {
-                verdict(format!("unchanged for {seen} s, scan.stableSeconds is {needed}: looked at again"))
+                verdict(format!("unchanged for {seen} s, {}: looked at again", rules.stability()))
             } else {
                 None
             }

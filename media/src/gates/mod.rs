@@ -30,11 +30,17 @@ use crate::probe::{Probe, Stream};
 /// Suffixes that downloaders append to the name of a file that is still on its way.
 pub const UNFINISHED_SUFFIXES: [&str; 4] = [".part", ".!qB", ".aria2", ".crdownload"];
 
+/// Least seconds that a file on NFS must not have changed: a client may show attributes as they were up to a minute ago (nfs(5):
+/// acregmax and acdirmax are 60 s).
+const NFS_STABLE_SECONDS: u32 = 65;
+
 /// What a file is judged by.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// Which files are looked at.
     pub scan: ScanRules,
+    /// Whether the library is on NFS.
+    pub on_nfs: bool,
     /// Effective settings.
     pub settings: Settings,
     /// Gates that the user wants passed over, by reason; never those of [`reasons::NEVER_FORCED`].
@@ -44,10 +50,28 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Rules without anything forced.
+    /// Rules without anything forced, for a library that is not on NFS.
     #[must_use]
     pub fn new(scan: ScanRules, settings: Settings) -> Self {
-        Self { scan, settings, forced: Vec::new(), again: false }
+        Self { scan, on_nfs: false, settings, forced: Vec::new(), again: false }
+    }
+
+    /// Seconds that a file must not have changed.
+    #[must_use]
+    pub fn stable_seconds(&self) -> u32 {
+        self.raised_stable_seconds().unwrap_or(self.scan.stable_seconds)
+    }
+
+    /// The same, where NFS asks for more of them than the settings do.
+    #[must_use]
+    pub fn raised_stable_seconds(&self) -> Option<u32> {
+        (self.on_nfs && self.scan.stable_seconds < NFS_STABLE_SECONDS).then_some(NFS_STABLE_SECONDS)
+    }
+
+    /// The same in words.
+    fn stability(&self) -> String {
+        let raised = self.raised_stable_seconds().map(|needed| format!(", on NFS {needed}")).unwrap_or_default();
+        format!("scan.stableSeconds is {}{raised}", self.scan.stable_seconds)
     }
 
     /// Whether a gate that stops a file for this reason is passed over.

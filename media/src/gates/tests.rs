@@ -179,6 +179,28 @@ fn a_file_modified_within_the_hour_needs_two_looks_apart() {
 }
 
 #[test]
+fn on_nfs_a_file_must_not_have_changed_for_longer_than_attributes_are_cached() {
+    let modified = |ago: i64| Facts {
+        attributes: Some(Attributes { modified_time_ns: NOW - ago * SECOND, ..attributes() }),
+        earlier_look: EarlierLook::Unknown,
+        ..film()
+    };
+    let nfs = Rules { on_nfs: true, ..rules() };
+    let young = judge(&modified(64), &nfs);
+    assert_eq!(
+        (young.reason.as_str(), young.message.as_str()),
+        (reasons::NOT_STABLE, "modified 64 s ago, scan.stableSeconds is 10, on NFS 65: looked at again")
+    );
+    assert_eq!(judge(&modified(65), &nfs).reason, reasons::ELIGIBLE);
+    let step = explain(&modified(65), &nfs).into_iter().find(|step| step.gate == "NotStable").unwrap();
+    assert_eq!(step.found, "modified 1m 5s ago, scan.stableSeconds is 10, on NFS 65; no unfinished download beside it");
+    let mut patient = nfs;
+    patient.scan.stable_seconds = 120;
+    assert_eq!((patient.stable_seconds(), patient.raised_stable_seconds()), (120, None));
+    assert_eq!(judge(&modified(119), &patient).reason, reasons::NOT_STABLE);
+}
+
+#[test]
 fn a_download_beside_the_file_makes_it_unstable_however_old_it_is() {
     let verdict = verdict(&Facts { unfinished_sibling: Some("Heat.mkv.aria2".into()), ..film() });
     assert_eq!((verdict.reason.as_str(), verdict.standing()), (reasons::NOT_STABLE, Standing::Temporary));

@@ -8,10 +8,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::decide::{Decision, JobChange};
+use super::measure::measure;
 use super::observe::Observed;
 use crate::api::{ApiError, timed};
 use crate::context::Context;
 use crate::writer::{MANAGER, write_status};
+
+/// Files that are looked at in one reconcile at most: it waits for each answer.
+const MOST_MEASURED: usize = 2;
 
 /// A decision whose objects exist; only such a one can be reported.
 pub(crate) struct Applied {
@@ -67,6 +71,14 @@ pub(crate) async fn apply(
             // Somebody else wrote it meanwhile: seen in the next reconcile.
             Err(error) if error.is_conflict() || error.is_not_found() => {}
             Err(error) => return Err(error),
+        }
+    }
+    // Last, for a catalog that is slow to answer holds up nothing but these.
+    let address = observed.catalog_address();
+    for job in desired.unmeasured.iter().take(MOST_MEASURED) {
+        match measure(&jobs, job, address.as_deref(), context).await {
+            Err(error) if !error.is_not_found() && !error.is_conflict() => return Err(error),
+            _ => {}
         }
     }
     Ok(Applied { decision, changed })

@@ -59,6 +59,8 @@ pub(crate) struct Desired {
     pub(crate) deployment: Option<Deployment>,
     pub(crate) service: Option<Service>,
     pub(crate) new_jobs: Vec<EncodeJob>,
+    /// Jobs whose turn it is, but size and picture of the file are not known yet.
+    pub(crate) unmeasured: Vec<Arc<EncodeJob>>,
     /// Jobs that ended long ago.
     pub(crate) expired: Vec<Arc<EncodeJob>>,
     pub(crate) changes: Vec<JobChange>,
@@ -239,7 +241,11 @@ impl Draft<'_> {
         if let Some(problem) = &summary.problem {
             return Err(Trouble::person(reason::CATALOG_UNAVAILABLE, problem));
         }
-        self.set(conditions::CATALOG_READY, true, reason::AS_EXPECTED, "the catalog answers");
+        let nfs = summary.stable_seconds.map(|seconds| {
+            format!("; its volume is NFS, where a change may be seen a minute late, so scan.stableSeconds counts as {seconds}")
+        });
+        let message = format!("the catalog answers{}", nfs.unwrap_or_default());
+        self.set(conditions::CATALOG_READY, true, reason::AS_EXPECTED, message);
         let status = &mut self.out.status;
         let counted = status.files.as_ref() == Some(&summary.files)
             && status.bytes.as_ref() == Some(&summary.bytes)

@@ -7,6 +7,7 @@
 mod apply;
 mod decide;
 mod hidden;
+mod measure;
 mod observe;
 mod pace;
 mod report;

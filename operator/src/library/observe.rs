@@ -192,7 +192,7 @@ async fn living(library: &MediaLibrary, context: &Context) -> Result<Option<Vec<
 
 impl Observed {
     /// Where the catalog answers; none while its Deployment is not up to date and available.
-    fn catalog_address(&self) -> Option<String> {
+    pub(super) fn catalog_address(&self) -> Option<String> {
         let deployment = self.deployment.as_ref()?;
         let status = deployment.status.clone().unwrap_or_default();
         let current = status.observed_generation.unwrap_or(0) >= deployment.metadata.generation.unwrap_or(0);

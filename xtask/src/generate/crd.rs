@@ -1,11 +1,15 @@
 //! Turns the API types into CustomResourceDefinitions that an API server takes without a warning.
 //!
-//! Must never: change what the types say, beyond leaving out what an API server does not know.
+//! Must never: change what the types say, beyond leaving out what an API server does not know and putting back what was lost of
+//! their descriptions.
 
 use anyhow::Context;
-use av1_crds::{EncodeJob, MediaLibrary};
+use av1_crds::{EncodeJob, EncodeJobSpec, EncodeJobStatus, MediaLibrary, MediaLibrarySpec, MediaLibraryStatus};
 use kube::CustomResourceExt;
+use schemars::JsonSchema;
 use serde_json::Value;
+
+use super::values;
 
 /// One definition as JSON.
 pub(crate) struct Crd {
@@ -14,15 +18,22 @@ pub(crate) struct Crd {
 
 /// The definitions of both kinds.
 pub(crate) fn all() -> anyhow::Result<Vec<Crd>> {
-    [MediaLibrary::crd(), EncodeJob::crd()]
-        .iter()
-        .map(|crd| {
-            let mut value = serde_json::to_value(crd).context("turn a CRD into JSON")?;
-            strip_unknown_formats(&mut value);
-            write_whole_numbers(&mut value);
-            Ok(Crd { value })
-        })
-        .collect()
+    Ok(vec![
+        one::<MediaLibrary, MediaLibrarySpec, MediaLibraryStatus>()?,
+        one::<EncodeJob, EncodeJobSpec, EncodeJobStatus>()?,
+    ])
+}
+
+/// The definition of one kind, of its spec and its status.
+fn one<K: CustomResourceExt, Spec: JsonSchema, Status: JsonSchema>() -> anyhow::Result<Crd> {
+    let mut value = serde_json::to_value(K::crd()).context("turn a CRD into JSON")?;
+    let fields = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties");
+    let fields = fields.context("a definition without a schema")?;
+    values::describe::<Spec>(&mut fields["spec"]);
+    values::describe::<Status>(&mut fields["status"]);
+    strip_unknown_formats(&mut value);
+    write_whole_numbers(&mut value);
+    Ok(Crd { value })
 }
 
 impl Crd {

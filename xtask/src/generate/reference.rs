@@ -88,6 +88,9 @@ fn write_profiles(out: &mut String) -> std::fmt::Result {
             if let Some(lookahead) = table.lookahead {
                 besides.push(format!("lookahead {lookahead}"));
             }
+            if table.crop {
+                besides.push("black bars are cut off".to_owned());
+            }
             besides.push(format!("key frames at most {} apart", table.keyframe_interval));
             writeln!(
                 out,
@@ -278,15 +281,33 @@ mod tests {
         assert_eq!(split_default("No such thing."), ("No such thing.".to_owned(), String::new()));
     }
 
-    #[test]
-    fn every_field_of_both_specs_has_a_description() {
+    /// The fields of both specs.
+    fn of_specs() -> Vec<Field> {
+        let mut fields = Vec::new();
         for crd in super::super::crd::all().unwrap() {
             let spec = crd.value.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap();
-            let mut fields = Vec::new();
             collect(spec, "spec", &mut fields);
-            for field in fields.iter().filter(|field| !field.path.contains("tolerations")) {
-                assert!(!field.description.is_empty(), "{}", field.path);
+        }
+        fields
+    }
+
+    #[test]
+    fn every_choice_tells_its_default_and_what_each_value_means() {
+        let choices: Vec<Field> =
+            of_specs().into_iter().filter(|field| field.kind.starts_with('`') && !field.path.ends_with("[]")).collect();
+        assert!(choices.len() > 30, "{}", choices.len());
+        for Field { path, kind, default, description } in choices {
+            assert!(!default.is_empty(), "{path} has no default");
+            for value in kind.split('`').filter(|value| !value.trim().is_empty()) {
+                assert!(description.contains(&format!(" {value}: ")), "{path} does not tell of {value}: {description}");
             }
+        }
+    }
+
+    #[test]
+    fn every_field_of_both_specs_has_a_description() {
+        for field in of_specs().iter().filter(|field| !field.path.contains("tolerations")) {
+            assert!(!field.description.is_empty(), "{}", field.path);
         }
     }
 }

@@ -4,7 +4,8 @@
 //! (`maxJobs` + 1), no other live job works on its file, there is room for its output, its back-off is over, a window of the
 //! schedule is open, and the last jobs did not all fail. A job that
 //! has begun goes before those that have not, then the one with the higher priority, then the older; one that is suspended no
-//! more keeps its slot until it is Queued again. What the user orders instead of an encode (a restore, a marker) needs neither
+//! more keeps its slot until it is Queued again. Of a job that a user made the file is measured when its turn comes, so that the rule
+//! about room holds for it too. What the user orders instead of an encode (a restore, a marker) needs neither
 //! slot nor catalog nor room, only the volume, and that no pod works on the file.
 
 use std::cmp::Reverse;
@@ -31,6 +32,8 @@ use av1_crds::figures;
 pub(super) enum Turn {
     /// It starts now.
     Start,
+    /// It would start, but nobody has looked how large its file is.
+    Measure,
     Wait {
         reason: &'static str,
         message: String,
@@ -70,11 +73,14 @@ pub(super) fn turns<'a>(jobs: &'a [Arc<EncodeJob>], limits: &Limits) -> Vec<(&'a
                 wait(format!("waits until one of {settling} outputs is settled"))
             } else if encoding >= most {
                 wait(format!("waits for a slot: concurrency.maxJobs is {most}"))
-            } else {
+            } else if job.annotations().contains_key(labels::SIZE) {
                 Turn::Start
+            } else {
+                Turn::Measure
             }
         });
-        encoding += usize::from(turn == Turn::Start && order(job).is_none());
+        // What is measured now starts next: its slot is not given away meanwhile.
+        encoding += usize::from(matches!(turn, Turn::Start | Turn::Measure) && order(job).is_none());
         out.push((job, turn));
     }
     out
@@ -175,6 +181,10 @@ impl Draft<'_> {
             };
             let change = match turn {
                 Turn::Start => self.start(job),
+                Turn::Measure => {
+                    self.out.desired.unmeasured.push(job.clone());
+                    None
+                }
                 Turn::Wait { reason, message } => self.wait(job, reason, &message),
             };
             self.out.desired.changes.extend(change);

@@ -6,9 +6,9 @@ use crate::batch::BatchFacts;
 use crate::build::PodOptions;
 use crate::conditions::find;
 use crate::pods::{Ended, PodFacts, PodState};
-use av1_crds::MediaLibrary;
 use av1_crds::library::StorageStatus;
 use av1_crds::wire::Candidate;
+use av1_crds::{MediaLibrary, labels};
 use serde_json::json;
 
 pub(in crate::library) mod pausing;
@@ -318,6 +318,17 @@ fn a_full_volume_starts_nothing_and_says_so() {
 }
 
 #[test]
+fn a_library_on_nfs_says_what_its_stable_seconds_count_as() {
+    for (seconds, expected) in [(None, "the catalog answers"), (Some(65), "so scan.stableSeconds counts as 65")] {
+        let mut o = prepared();
+        o.summary = SummaryView::Got(Box::new(CatalogSummary { stable_seconds: seconds, ..summary() }));
+        let decision = decide(&o, &options());
+        let c = find(&decision.status.conditions, conditions::CATALOG_READY).unwrap();
+        assert!(c.status == "True" && c.message.ends_with(expected), "{c:?}");
+    }
+}
+
+#[test]
 fn a_catalog_that_cannot_start_is_quoted() {
     let mut o = prepared();
     o.catalog_pod =
@@ -342,7 +353,12 @@ fn a_job_starts_with_leave_for_what_its_user_forces() {
     o.summary = SummaryView::Got(Box::new(summary()));
     let job = json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob", "metadata": {"name": "j", "uid": "j"},
         "spec": {"libraryRef": {"name": "films"}, "source": {"path": "a"}, "force": ["TooSmall", "DataStreams"], "retry": 1}});
-    o.jobs = vec![Arc::new(serde_json::from_value(job).unwrap())];
+    let mut job: EncodeJob = serde_json::from_value(job).unwrap();
+    o.jobs = vec![Arc::new(job.clone())];
+    let desired = decide(&o, &options()).desired;
+    assert_eq!((desired.changes.len(), desired.unmeasured.len()), (0, 1), "its file is measured first");
+    job.annotations_mut().insert(labels::SIZE.into(), "1".into());
+    o.jobs = vec![Arc::new(job)];
     let changes = decide(&o, &options()).desired.changes;
     let status = &changes[0].status;
     assert_eq!((status.phase, status.again, status.retry), (Phase::Encoding, true, 1));

@@ -22,6 +22,7 @@ fn job(name: &str, path: &str, age: i64, phase: Phase) -> EncodeJob {
     let mut job = EncodeJob::new(name, spec);
     job.metadata.creation_timestamp = Some(Time(at(age)));
     job.status = Some(EncodeJobStatus { phase, ..EncodeJobStatus::default() });
+    job.annotations_mut().insert(labels::SIZE.into(), "1".into());
     job
 }
 
@@ -33,6 +34,7 @@ fn told(jobs: &[EncodeJob], limits: &Limits) -> Vec<String> {
     let jobs: Vec<Arc<EncodeJob>> = jobs.iter().cloned().map(Arc::new).collect();
     let words = |turn| match turn {
         Turn::Start => "starts".to_owned(),
+        Turn::Measure => "is measured".to_owned(),
         Turn::Wait { reason, .. } => reason.to_owned(),
     };
     turns(&jobs, limits).into_iter().map(|(job, turn)| format!("{} {}", job.name_any(), words(turn))).collect()
@@ -103,6 +105,26 @@ fn a_job_in_back_off_a_suspended_one_and_one_that_is_too_large_leave_their_slot_
     );
     let later = Limits { now: at(1_001), ..limits(1) };
     assert_eq!(told(&[back_off], &later), ["a starts"]);
+}
+
+#[test]
+fn a_job_that_a_user_made_is_measured_once_its_turn_has_come_and_keeps_its_slot_meanwhile() {
+    let by_hand = |name, age| {
+        let mut job = job(name, name, age, Phase::Queued);
+        job.annotations_mut().remove(labels::SIZE);
+        job
+    };
+    let jobs = [by_hand("a", 1), job("b", "b", 2, Phase::Queued), by_hand("c", 3)];
+    assert_eq!(told(&jobs, &limits(1)), ["a is measured", "b WaitingForSlot", "c WaitingForSlot"]);
+    assert_eq!(told(&jobs, &limits(3)), ["a is measured", "b starts", "c is measured"]);
+    for (size, expected) in [("51", "a LowSpace"), ("50", "a starts"), ("unknown", "a starts")] {
+        let mut measured = by_hand("a", 1);
+        measured.annotations_mut().insert(labels::SIZE.into(), size.into());
+        assert_eq!(told(&[measured], &limits(1)), [expected]);
+    }
+    let mut undo = by_hand("undo", 1);
+    undo.spec.desired = Desired::Original;
+    assert_eq!(told(&[undo], &limits(1)), ["undo starts"], "no room is needed");
 }
 
 #[test]

@@ -16,7 +16,8 @@ pub(crate) fn ready_library(spec: Value) -> Observed {
 
 fn job(name: &str, status: Value) -> Arc<EncodeJob> {
     let job = json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob",
-        "metadata": {"name": name, "namespace": "media", "uid": name, "creationTimestamp": "2025-12-01T00:00:00Z"},
+        "metadata": {"name": name, "namespace": "media", "uid": name, "creationTimestamp": "2025-12-01T00:00:00Z",
+            "annotations": {labels::SIZE: "1"}},
         "spec": {"libraryRef": {"name": "films"}, "source": {"path": format!("{name}.mkv")}}, "status": status});
     Arc::new(serde_json::from_value(job).unwrap())
 }

@@ -218,6 +218,11 @@ impl World {
         self.observe_library();
         let Some(observed) = self.library_seen.take() else { return };
         let decision = decide_library(&observed, &options());
+        for job in &decision.desired.unmeasured {
+            self.write(job, |job| {
+                job.annotations_mut().insert(labels::SIZE.to_owned(), "1".to_owned());
+            });
+        }
         for change in &decision.desired.changes {
             let before = change.job.status.as_ref().map_or(Phase::Queued, |status| status.phase);
             assert!(before == Phase::Queued, "{before:?} is none of the library's business");
