@@ -7,6 +7,7 @@ use av1_crds::paths;
 use av1_crds::reasons;
 use av1_crds::settings::WhySidecars;
 use av1_crds::wire::{EncodeVerdict, FileIdentity, SettleTask};
+use av1_media::identity::same_content;
 use av1_media::marker::{MAX_MARKER, Marker, OwnMarker, Why, why_is_ours, why_text};
 use av1_media::receipt::{
     self, MAX_RECEIPTS_JSON, MAX_REPORT_JSON, Receipt, ReceiptError, Receipts, file_name, settings_digest,
@@ -39,6 +40,16 @@ pub(super) fn receipts(state: &State, path: &str) -> Result<(Receipts, bool), Se
         Err(error @ ReceiptError::Newer(_)) => Err(SettleError::Invalid(format!("{error}: update the encoder image"))),
         Ok(_) | Err(_) => Ok((Receipts::none(path), true)),
     }
+}
+
+/// The receipt by which the user wished the file to stay as it is, when that is the newest about it and nobody asked for it again.
+pub(super) fn wish<'a>(receipts: &'a Receipts, task: &SettleTask) -> Option<&'a Receipt> {
+    if !task.offered || task.verdict != EncodeVerdict::Encoded {
+        return None;
+    }
+    let newest = receipts.entries.iter().find(|receipt| same_content(&receipt.source, &task.source))?;
+    let wished = [reasons::RESTORED_BY_USER, reasons::CANCELLED_BY_USER].contains(&newest.reason.as_str());
+    (wished && !task.force.contains(&newest.reason)).then_some(newest)
 }
 
 /// A receipt of the task as it stands; what only a replaced file has is filled in by the caller.
