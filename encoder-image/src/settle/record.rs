@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::Outcome;
 use super::copy::run_folder;
 use super::error::{Doing, SettleError, is_lasting};
-use super::place::{Place, State, read_capped, write_new, write_whole};
+use super::place::{Place, State, read_capped, stat_or_too_long, write_new, write_whole};
 use crate::beneath::Root;
 use crate::failpoint::durable;
 
@@ -282,12 +282,13 @@ pub(super) fn why_name(place: &Place, not_written: &mut Vec<String>) -> Option<O
 fn beside(place: &Place, suffix: &str, not_written: &mut Vec<String>) -> Option<OsString> {
     let mut name = place.name.clone();
     name.push(suffix);
-    if name.len() <= MAX_NAME {
-        return Some(name);
+    // Any other error is told by who goes on with the name.
+    let too_long = name.len() > MAX_NAME || matches!(stat_or_too_long(&place.folder, &name), Ok(None));
+    if too_long {
+        let bytes = name.len();
+        not_written.push(format!("{suffix} beside the file: its name would have {bytes} bytes, which is too long"));
     }
-    not_written
-        .push(format!("{suffix} beside the file: its name would have {} bytes, more than {MAX_NAME}", name.len()));
-    None
+    (!too_long).then_some(name)
 }
 
 /// Reads a small file beside the media; none when it is no regular file or too large to be ours.
