@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::{Doing, SettleError};
 use super::place::{Place, State, stat_or_too_long};
 use crate::beneath::Folder;
+use crate::role::now;
 
 /// Names that are tried.
 const MOST_NAMES: u32 = 1_000;
@@ -94,10 +95,10 @@ fn free_beside(folder: &Folder, place: &Place) -> Result<String, SettleError> {
     Err(SettleError::Parked(format!("more than {MOST_NAMES} originals of this file are kept beside it")))
 }
 
-/// The end of a retention, RFC 3339.
+/// The end of a retention that began at `at` by the file system's clock, RFC 3339. One clock may be behind: the later one counts.
 pub(super) fn until(at: Timestamp, seconds: u64) -> String {
     let retention = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-    at.saturating_add(retention).unwrap_or(Timestamp::MAX).to_string()
+    at.max(now()).saturating_add(retention).unwrap_or(Timestamp::MAX).to_string()
 }
 
 #[cfg(test)]
@@ -119,5 +120,14 @@ mod tests {
         assert!(free(&long).starts_with("original-"));
         assert!(stat_or_too_long(&folder, OsStr::new(&long)).unwrap().unwrap().is_none());
         assert!(stat_or_too_long(&folder, OsStr::new(&format!("{long}n"))).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_retention_does_not_begin_before_the_present_however_far_behind_the_file_systems_clock_is() {
+        let ends = |at: Timestamp| until(at, 3_600).parse::<Timestamp>().unwrap();
+        let hour = SignedDuration::from_secs(3_600);
+        assert!(ends("2001-01-01T00:00:00Z".parse().unwrap()) > Timestamp::now());
+        let ahead = Timestamp::now().checked_add(hour * 48).unwrap();
+        assert_eq!(ends(ahead), ahead.checked_add(hour).unwrap());
     }
 }

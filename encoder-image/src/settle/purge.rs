@@ -1,7 +1,7 @@
 //! The purge role: removes files from the trash, and work folders of jobs that have ended, from the list that it is given.
 //!
 //! A file in the trash is the last proof against a fault that nobody has seen yet. It goes only when its time is past by the
-//! file system's own clock, and when the file that replaced it was found and read again from the disk, whole, with the hash that
+//! file system's own clock and this machine's, and when the file that replaced it was found and read again from the disk, whole, with the hash that
 //! it had. The description beside it is the record: it goes after the file, so that a run that was killed is finished by the
 //! next. May: remove what is on the list. Must never: look for more to remove, remove the last copy of anything, start a program.
 
@@ -23,7 +23,7 @@ use super::place::{Place, State, identity_at, identity_below, identity_of, read_
 use super::{cleanup, journal};
 use crate::beneath::{Folder, Root};
 use crate::failpoint::durable;
-use crate::role::{PodArgs, RoleFailure};
+use crate::role::{PodArgs, RoleFailure, now};
 use crate::{volume, workdir};
 
 /// Most bytes of what is told of files that stay.
@@ -81,6 +81,7 @@ impl Work<'_> {
     fn all(&self) -> Result<PurgeResult, SettleError> {
         let mut result = PurgeResult::default();
         let server = self.server_time().doing(|| "asking the file system for its time".to_owned())?;
+        let behind = server.min(now());
         // First, because reading what replaced the originals takes hours, in which a job may begin again.
         for uid in &self.task.work {
             match self.remove_work(uid, server) {
@@ -90,7 +91,7 @@ impl Work<'_> {
         }
         let mut due = Vec::new();
         for path in &self.task.trash {
-            match self.due(path, server) {
+            match self.due(path, behind) {
                 Ok(Ok(found)) => due.push(found),
                 Ok(Err(end)) => count(&mut result, path, end),
                 Err(error) => count(&mut result, path, End::Stays(error.to_string())),
@@ -137,7 +138,7 @@ impl Work<'_> {
         };
         if now < until {
             return stays(format!(
-                "it is kept until {until}, and it is {now} by the file system's clock"
+                "it is kept until {until}, and it is {now} by the file system's clock or this machine's, whichever is behind"
             ));
         }
         let (path, name) = (path.to_owned(), OsString::from(name));
