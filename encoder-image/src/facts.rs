@@ -27,6 +27,7 @@ use av1_media::receipt::path_hash;
 use rustix::fs::{FileType, Stat};
 
 use crate::beneath::Root;
+use crate::reread;
 use crate::supervise::{Limits, SuperviseError, capture};
 
 /// Longest that ffprobe may take for one file; a sleeping disk needs some of it.
@@ -181,7 +182,7 @@ pub(crate) fn probe(path: &Path) -> Content {
 
 fn ask(command: &Command, path: &Path) -> Content {
     let limits = Limits { wall: Duration::from_secs(PROBE_SECONDS), stdout: MAX_JSON };
-    match capture(command, &limits) {
+    let said = match capture(command, &limits) {
         Ok(captured) => match Probe::parse(&captured.stdout) {
             Ok(probe) => Content::Read(Box::new(probe)),
             Err(e) => Content::Unreadable(e.to_string()),
@@ -200,9 +201,16 @@ fn ask(command: &Command, path: &Path) -> Content {
             Content::Unreadable(complaint(&stderr_tail, path).unwrap_or(stderr_tail))
         }
         Err(e @ (SuperviseError::TooMuchOutput { .. } | SuperviseError::OutOfBounds { .. })) => {
-            Content::Unreadable(e.to_string())
+            return Content::Unreadable(e.to_string());
         }
         Err(e) => Content::NotProbed(e.to_string()),
+    };
+    match said {
+        Content::Unreadable(why) => match reread::edges(path) {
+            Ok(()) => Content::Unreadable(why),
+            Err(e) => Content::NotProbed(format!("{why}; but the file cannot be read: {e}")),
+        },
+        said => said,
     }
 }
 
@@ -376,6 +384,18 @@ mod tests {
         assert_eq!(reason(&root, "link.mkv"), reasons::NOT_REGULAR);
         let missing = gather(&root, Path::new("none.mkv"), &rules(), Known::default());
         assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_is_called_unreadable_only_when_it_can_be_read_plainly() {
+        let (dir, _) = library();
+        let failing = Command::new("sh").args(["-c", "echo 'Invalid data found when processing input' >&2; exit 1"]);
+        assert!(matches!(ask(&failing, &dir.path().join("a/b/x.mkv")), Content::Unreadable(_)));
+        // Nothing is mapped at its beginning: a plain read says EIO.
+        match ask(&failing, Path::new("/proc/self/mem")) {
+            Content::NotProbed(why) => assert!(why.contains("Input/output error"), "{why}"),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod exposition;
 mod facts;
 mod failpoint;
 mod prepare;
+mod reread;
 mod role;
 mod settle;
 mod standalone;

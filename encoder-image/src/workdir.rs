@@ -13,6 +13,7 @@ use std::path::Path;
 use av1_crds::paths;
 use av1_crds::reasons;
 use av1_crds::wire::{EncodeTask, WorkdirResult};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::beneath::{Folder, Root};
@@ -22,6 +23,10 @@ use crate::volume;
 
 /// The library's user alone works in the folder.
 const FOLDER_MODE: u32 = 0o700;
+/// Seconds without a change after which nobody works in a folder: a younger one may have a job that is not known yet.
+const IDLE: i64 = 600;
+/// Folders below a job's in which a change is seen: a run's, Av1an's in it, and that of the chunks.
+const DEPTH: u32 = 3;
 
 /// Makes the folder.
 pub(crate) fn run(task: &EncodeTask, args: &PodArgs) -> Result<WorkdirResult, RoleFailure> {
@@ -110,6 +115,42 @@ fn share(job: &Folder, left: &str, new: &str) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Whether nobody works in a folder in which something changed last at `changed`, when it is `now`, both in seconds since 1970 and by
+/// the file system's clock.
+pub(crate) fn is_idle(changed: i64, now: i64) -> bool {
+    now - changed >= IDLE
+}
+
+/// When something changed last in the work folder of the job with this UID, its runs, and what lies in these, in seconds since 1970;
+/// none when there is no such folder.
+///
+/// # Errors
+/// When it cannot be looked through.
+pub(crate) fn last_change(root: &Root, uid: &str) -> io::Result<Option<i64>> {
+    match root.open_folder(&Path::new(paths::AV1_DIR).join(paths::WORK_DIR).join(uid)) {
+        Ok(job) => newest(&job, DEPTH).map(Some),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn newest(folder: &Folder, depth: u32) -> io::Result<i64> {
+    let mut newest_of = folder.own_stat()?.st_mtime;
+    for name in folder.names()? {
+        let Some(stat) = folder.stat(&name)? else { continue };
+        let below = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory if depth > 0 => match folder.open_folder(Path::new(&name)) {
+                Ok(below) => newest(&below, depth - 1)?,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(e),
+            },
+            _ => stat.st_mtime,
+        };
+        newest_of = newest_of.max(below);
+    }
+    Ok(newest_of)
+}
+
 fn folder(parent: &Folder, name: &str) -> io::Result<Option<Folder>> {
     match parent.open_folder(Path::new(name)) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -163,6 +204,30 @@ mod tests {
         assert!(!make(root.folder(), "job", 2, Some(1), None).unwrap());
         assert_eq!(std::fs::read(dir.path().join("job/2/chunk")).unwrap(), b"c");
         assert!(!dir.path().join("job/1").exists());
+    }
+
+    #[test]
+    fn a_change_of_a_chunk_is_one_of_the_jobs_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        assert_eq!(last_change(&root, "job").unwrap(), None);
+        let below = |path: &str| dir.path().join(".av1/work/job").join(path);
+        std::fs::create_dir_all(below("2/av1an/encode")).unwrap();
+        std::fs::write(below("2/av1an/encode/00001.ivf"), "c").unwrap();
+        let at = |path: &str, seconds: u64| {
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            std::fs::File::open(below(path)).unwrap().set_modified(time).unwrap();
+        };
+        for path in ["2/av1an/encode/00001.ivf", "2/av1an/encode", "2/av1an", "2", ""] {
+            at(path, 1_000);
+        }
+        assert_eq!(last_change(&root, "job").unwrap(), Some(1_000));
+        for (path, time) in [("", 2_000), ("2", 3_000), ("2/av1an/encode", 4_000), ("2/av1an/encode/00001.ivf", 5_000)]
+        {
+            at(path, time);
+            assert_eq!(last_change(&root, "job").unwrap(), Some(i64::try_from(time).unwrap()), "{path}");
+        }
+        assert!(!is_idle(5_000, 5_599) && is_idle(5_000, 5_600) && !is_idle(5_000, 4_000));
     }
 
     #[test]

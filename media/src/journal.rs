@@ -162,6 +162,7 @@ mod tests {
             size_gate: None,
             settings: Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap(),
             force: vec![],
+            offered: false,
             swap: SwapMethod::Link,
             takeover_from: vec![],
         };

@@ -14,7 +14,7 @@ pub const VERSION: u32 = 1;
 pub const SUFFIX: &str = ".json";
 /// Most bytes of a description that are read.
 pub const MAX_DESCRIPTION: usize = 64 << 10;
-/// Most bytes of a file name on the file systems that are supported.
+/// Most bytes of a file name on any file system that is supported; some allow fewer.
 pub const MAX_NAME: usize = 255;
 
 /// One file.
@@ -113,12 +113,17 @@ pub fn split_path(path: &str) -> Option<(&str, &str)> {
     (plain(job) && plain(name)).then_some((job, name))
 }
 
-/// Name in the trash for the file `name` at `path`, the `attempt`-th choice from 0: its own, unless that leaves no room for
-/// the suffixes or is taken.
+/// The longest name that is made from `name` in the trash.
 #[must_use]
-pub fn name_in_trash(path: &str, name: &str, attempt: u32) -> String {
-    const ROOM: usize = SUFFIX.len() + ".4294967295.part".len();
-    let base = if name.len() + ROOM <= MAX_NAME { name.to_owned() } else { format!("original-{}", path_hash(path)) };
+pub fn longest_name(name: &str) -> String {
+    format!("{name}.{}.part{SUFFIX}", u32::MAX)
+}
+
+/// Name in the trash for the file `name` at `path`, the `attempt`-th choice from 0: its own, unless that is taken, or leaves no room
+/// for the suffixes: [`longest_name`] `fits` the file system or not.
+#[must_use]
+pub fn name_in_trash(path: &str, name: &str, attempt: u32, fits: bool) -> String {
+    let base = if fits { name.to_owned() } else { format!("original-{}", path_hash(path)) };
     if attempt == 0 { base } else { format!("{base}.{attempt}") }
 }
 
@@ -145,9 +150,12 @@ mod tests {
 
     #[test]
     fn a_name_keeps_room_for_its_description() {
-        assert_eq!(name_in_trash("a/b.mkv", "b.mkv", 0), "b.mkv");
-        assert_eq!(name_in_trash("a/b.mkv", "b.mkv", 2), "b.mkv.2");
+        assert_eq!(name_in_trash("a/b.mkv", "b.mkv", 0, true), "b.mkv");
+        assert_eq!(name_in_trash("a/b.mkv", "b.mkv", 2, true), "b.mkv.2");
         let long = "é".repeat(127);
-        assert!(name_in_trash(&long, &long, u32::MAX).len() + SUFFIX.len() <= MAX_NAME);
+        let short = name_in_trash(&long, &long, u32::MAX, false);
+        assert!(longest_name(&long).len() > MAX_NAME);
+        // As eCryptfs allows.
+        assert!(longest_name(&short).len() <= 143, "{short}");
     }
 }

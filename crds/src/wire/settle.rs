@@ -40,6 +40,10 @@ pub struct SettleTask {
     /// Gates that the user wants passed over, by reason: with `SkipMarker` the user's markers do not keep the file as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub force: Vec<String>,
+    /// Whether a scan offered the file and nobody asked for it: what the user wished before, by the path's receipts, keeps it as
+    /// it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offered: bool,
     /// How files are swapped in on this volume.
     pub swap: SwapMethod,
     /// UIDs of pods that were seen to end; a claim that one of them left is taken over.

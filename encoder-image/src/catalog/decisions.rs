@@ -3,7 +3,7 @@
 //! May: read `.av1/state/receipts`. Must never: write.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use av1_media::receipt::{MAX_RECEIPTS_JSON, Receipts};
 use rustix::fs::Stat;
 
 use super::tree::hash;
+use super::unread::{Unread, is_receipts};
 use crate::beneath::{Folder, Root};
 
 /// All decisions, kept up to date by [`Decisions::refresh`].
@@ -24,6 +25,7 @@ use crate::beneath::{Folder, Root};
 pub(crate) struct Decisions {
     files: HashMap<OsString, ReceiptFile>,
     by_size: HashMap<u64, Vec<Arc<Decision>>>,
+    unread: Unread,
 }
 
 #[derive(Debug)]
@@ -42,7 +44,8 @@ pub(super) struct Replaced {
 }
 
 impl Decisions {
-    /// Reads receipts that are new or changed, and forgets those that are gone. Receipts that cannot be read are passed over.
+    /// Reads receipts that are new or changed, and forgets those that are gone. Of receipts that cannot be read now what they said
+    /// before is kept; they are read again at the next call, and [`Self::unread`] tells of them.
     pub(crate) fn refresh(&mut self, root: &Root) -> io::Result<()> {
         let folder = match root.open_folder(&Path::new(AV1_DIR).join(RECEIPTS_DIR)) {
             Ok(folder) => folder,
@@ -53,6 +56,7 @@ impl Decisions {
             Err(e) => return Err(e),
         };
         let mut present = HashSet::new();
+        let mut unread = Unread::default();
         let mut changed = false;
         for name in folder.names()? {
             let receipts = Path::new(&name).extension().is_some_and(|extension| extension == "json");
@@ -61,12 +65,14 @@ impl Decisions {
             };
             let seen = seen(&stat);
             if self.files.get(&name).is_none_or(|file| file.seen != seen) {
-                let decisions = read(&folder, &name).unwrap_or_else(|e| {
-                    tracing::warn!("the receipts in {} are passed over: {e}", Path::new(&name).display());
-                    Vec::new()
-                });
-                self.files.insert(name.clone(), ReceiptFile { seen, decisions });
-                changed = true;
+                match read(&folder, &name) {
+                    Ok(decisions) => {
+                        self.files.insert(name.clone(), ReceiptFile { seen, decisions });
+                        changed = true;
+                    }
+                    Err(e) if is_gone(&*e) => continue,
+                    Err(e) => self.note(&mut unread, &name, &e.to_string()),
+                }
             }
             present.insert(name);
         }
@@ -75,7 +81,27 @@ impl Decisions {
         if changed || before != self.files.len() {
             self.sort();
         }
+        self.unread = unread;
         Ok(())
+    }
+
+    fn note(&self, unread: &mut Unread, name: &OsStr, why: &str) {
+        let shown = Path::new(name).display();
+        let Some(name) = name.to_str().filter(|name| is_receipts(name)) else {
+            return tracing::debug!("{shown}, which is among the receipts and none, is passed over: {why}");
+        };
+        if !self.unread.has(name, why) {
+            tracing::warn!(
+                "the receipts in {shown} cannot be read, files that they may be about are not offered: {why}"
+            );
+        }
+        let earlier = self.files.get(OsStr::new(name)).map(|file| file.decisions.iter().map(Arc::as_ref));
+        unread.note(name, why.to_owned(), earlier);
+    }
+
+    /// Receipts that could not be read.
+    pub(super) fn unread(&self) -> &Unread {
+        &self.unread
     }
 
     /// Decisions about files of this size, newest first.
@@ -138,6 +164,11 @@ fn read(folder: &Folder, name: &OsString) -> Result<Vec<Arc<Decision>>, Box<dyn 
     let mut bytes = Vec::new();
     folder.open_regular(name)?.take(MAX_RECEIPTS_JSON as u64 + 1).read_to_end(&mut bytes)?;
     Ok(Receipts::parse(&bytes)?.entries.iter().map(|receipt| Arc::new(Decision::from(receipt))).collect())
+}
+
+/// Whether the file went away meanwhile.
+fn is_gone(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::NotFound)
 }
 
 #[allow(clippy::cast_sign_loss)] // only compared

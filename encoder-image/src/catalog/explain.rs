@@ -7,7 +7,8 @@ use std::io;
 use std::path::{Component, Path};
 
 use av1_crds::library::ScanRules;
-use av1_crds::wire::FileExplanation;
+use av1_crds::reasons;
+use av1_crds::wire::{FileExplanation, FileState};
 use av1_media::foresee::{figures, foresee};
 use av1_media::gates::{Facts, Rules, Selection, explain, judge};
 use av1_media::plan::Resources;
@@ -43,7 +44,13 @@ pub(super) fn answer(shared: &Shared, path: &str) -> io::Result<FileExplanation>
     let looks = Some(shared.catalog().first_look(path));
     let facts = gather_all(&root, below, Known { decisions, looks })?;
     let rules = volume::rules(&root, shared.task.scan.clone(), shared.task.settings.clone());
-    Ok(explained(explanation, &facts, &rules))
+    let told = explained(explanation, &facts, &rules);
+    Ok(match shared.catalog().unread.withholds(path, size).filter(|_| told.state == Some(FileState::Pending)) {
+        Some(message) => {
+            FileExplanation { state: Some(FileState::Skipped), reason: reasons::IO_ERROR.to_owned(), message, ..told }
+        }
+        None => told,
+    })
 }
 
 fn explained(explanation: FileExplanation, facts: &Facts, rules: &Rules) -> FileExplanation {
@@ -97,7 +104,6 @@ fn passed_over(rules: &ScanRules, path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use av1_crds::reasons;
     use av1_crds::settings::{Settings, SettingsSections};
     use av1_crds::wire::GateOutcome;
 

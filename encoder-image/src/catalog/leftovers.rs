@@ -14,11 +14,10 @@ use jiff::Timestamp;
 use rustix::fs::{FileType, Stat};
 
 use crate::beneath::{Folder, Root};
+use crate::workdir;
 
 /// Most bytes of a description that are read.
 const MAX_DESCRIPTION: u64 = 64 << 10;
-/// Seconds without a new run after which a work folder may be nobody's.
-const IDLE: i64 = 600;
 
 /// What lies in the trash and in the work folders; kept up to date by [`Trash::refresh`].
 #[derive(Debug, Clone, Default)]
@@ -27,7 +26,7 @@ pub(super) struct Trash {
     items: Vec<TrashItem>,
     /// Bytes of all regular files in the trash.
     pub(super) bytes: u64,
-    /// Job UIDs with the time of the last change of their folder, in seconds since 1970.
+    /// Job UIDs with the time of the last change in their folder, in seconds since 1970.
     work: Vec<(String, i64)>,
 }
 
@@ -74,7 +73,8 @@ impl Trash {
         self.descriptions.retain(|path, _| present.contains(path));
         self.work = folders(root, WORK_DIR)
             .into_iter()
-            .filter_map(|(folder, name)| Some((name, folder.own_stat().ok()?.st_mtime)))
+            .filter_map(|(_, name)| Some((workdir::last_change(root, &name).ok()??, name)))
+            .map(|(changed, name)| (name, changed))
             .collect();
     }
 
@@ -86,9 +86,9 @@ impl Trash {
         due
     }
 
-    /// Work folders in which no run began for a while: a younger one may have a job that is not known yet.
+    /// Work folders in which nothing changed for a while: a younger one may have a job that is not known yet.
     pub(super) fn idle(&self, now: Timestamp) -> Vec<String> {
-        let idle = self.work.iter().filter(|(_, changed)| now.as_second() - changed >= IDLE);
+        let idle = self.work.iter().filter(|(_, changed)| workdir::is_idle(*changed, now.as_second()));
         let mut jobs: Vec<String> = idle.map(|(job, _)| job.clone()).collect();
         jobs.sort();
         jobs
@@ -200,6 +200,6 @@ mod tests {
         known.refresh(&Root::open(dir.path()).unwrap());
         let later = |seconds| Timestamp::now().checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
         assert!(known.idle(later(0)).is_empty());
-        assert_eq!(known.idle(later(IDLE + 1)), ["job-9"]);
+        assert_eq!(known.idle(later(601)), ["job-9"]);
     }
 }

@@ -14,6 +14,7 @@ mod scan;
 mod sidecars;
 mod state;
 mod tree;
+mod unread;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

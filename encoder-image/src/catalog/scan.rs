@@ -27,6 +27,8 @@ use crate::volume;
 const REST_FACTOR: u32 = 10;
 /// Pause after a scan that could not be done.
 const RETRY: Duration = Duration::from_secs(5);
+/// Longest pause while receipts cannot be read.
+const UNREAD: Duration = Duration::from_secs(60);
 /// How often the index is saved during a long scan.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 
@@ -37,7 +39,9 @@ pub(super) fn run(shared: &Shared) {
         let started = Instant::now();
         let pause = match scanner.scan() {
             Ok(()) => {
-                Duration::from_secs(u64::from(shared.task.scan.interval_seconds)).max(started.elapsed() * REST_FACTOR)
+                let interval = Duration::from_secs(u64::from(shared.task.scan.interval_seconds));
+                let all_read = shared.catalog().unread.is_empty();
+                if all_read { interval } else { interval.min(UNREAD) }.max(started.elapsed() * REST_FACTOR)
             }
             Err(problem) => {
                 if shared.catalog().problem.as_ref() != Some(&problem) {
@@ -94,7 +98,7 @@ impl<'a> Scanner<'a> {
         self.look_for_nfs(&root);
         let selection = Selection::new(&self.rules.scan).map_err(|e| e.to_string())?;
         self.load();
-        self.shared.decisions_mut().refresh(&root).map_err(|e| format!("the receipts in .av1 cannot be read: {e}"))?;
+        self.read_decisions(&root).map_err(|e| format!("the receipts in .av1 cannot be read: {e}"))?;
         self.record_volume(&root);
         self.scan += 1;
         self.judged = 0;
@@ -125,6 +129,7 @@ impl<'a> Scanner<'a> {
         // The mount may have gone during the walk, and files with it that are still there.
         self.right_root()?;
         self.forget_vanished();
+        self.place_unread();
         self.record_volume(&root);
         let orphans = left_behind(&root, passed.alone);
         let mut catalog = self.shared.catalog_mut();
@@ -175,6 +180,20 @@ impl<'a> Scanner<'a> {
                 "the library is on NFS, where changes may be seen a minute late: files must not have changed for {seconds} s, not for {asked} as scan.stableSeconds says"
             );
         }
+    }
+
+    fn read_decisions(&self, root: &Root) -> io::Result<()> {
+        self.shared.decisions_mut().refresh(root)?;
+        self.place_unread();
+        Ok(())
+    }
+
+    /// Has the files withheld that receipts which cannot be read may be about.
+    fn place_unread(&self) {
+        let mut unread = self.shared.decisions().unread().clone();
+        let mut catalog = self.shared.catalog_mut();
+        unread.place(catalog.entries.keys().map(|key| &*key.path));
+        catalog.unread = unread;
     }
 
     /// Judges one file, unless nothing changed since it was judged.
@@ -286,7 +305,7 @@ impl<'a> Scanner<'a> {
             self.shared.wait_for_stop(next);
             if !self.shared.stopped() && self.due.keys().next().is_some_and(|(at, _)| *at <= Instant::now()) {
                 match self.right_root().and_then(|root| {
-                    self.shared.decisions_mut().refresh(&root).map_err(|e| e.to_string())?;
+                    self.read_decisions(&root).map_err(|e| e.to_string())?;
                     Ok(root)
                 }) {
                     Ok(root) => self.look_at_due(&root),

@@ -17,6 +17,7 @@ use av1_media::gates::{Facts, Verdict, described};
 use serde::{Deserialize, Serialize};
 
 use super::leftovers::Trash;
+use super::unread::Unread;
 use crate::facts::Look;
 use crate::role::now;
 
@@ -157,12 +158,17 @@ impl Entry {
         self.state != FileState::Pending && self.reason.standing() == Standing::Temporary
     }
 
-    fn verdict(&self, path: &str) -> FileVerdict {
+    fn verdict(&self, path: &str, unread: &Unread) -> FileVerdict {
+        let withheld = unread.withholds(path, self.size).filter(|_| self.state == FileState::Pending);
+        let (state, reason, message) = match withheld {
+            Some(why) => (FileState::Skipped, reasons::IO_ERROR, why),
+            None => (self.state, self.reason.as_str(), self.message.clone().into_string()),
+        };
         FileVerdict {
             path: path.to_owned(),
-            state: self.state,
-            reason: self.reason.as_str().to_owned(),
-            message: self.message.clone().into_string(),
+            state,
+            reason: reason.to_owned(),
+            message,
             size: self.size,
             size_before: self.size_before.map(NonZeroU64::get),
         }
@@ -192,6 +198,8 @@ pub(super) struct Catalog {
     pub(super) stable_seconds: Option<u32>,
     /// Paths of files that are gone, beside which a scan's sidecar is left.
     pub(super) orphans: BTreeSet<String>,
+    /// Receipts that cannot be read: files that they may be about are not offered.
+    pub(super) unread: Unread,
 }
 
 impl Catalog {
@@ -203,10 +211,15 @@ impl Catalog {
         let mut files = FileCounts { complete: self.complete(), ..FileCounts::default() };
         let mut skipped_by_reason: BTreeMap<&str, i64> = BTreeMap::new();
         let (mut scanned, mut sidecars) = (0, 0);
-        for entry in self.shown().map(|(_, entry)| entry) {
+        for (key, entry) in self.shown() {
             files.total += 1;
             scanned = entry.size.saturating_add(scanned);
             sidecars += u64::from(entry.sidecar_due);
+            if self.is_withheld(key, entry) {
+                files.skipped += 1;
+                *skipped_by_reason.entry(reasons::IO_ERROR).or_default() += 1;
+                continue;
+            }
             *match entry.state {
                 FileState::Pending => &mut files.pending,
                 FileState::Done => &mut files.done,
@@ -240,7 +253,8 @@ impl Catalog {
             scans: self.scans,
             scan_finished_at: self.scan_finished_at.clone(),
             scan_millis: self.scan_millis,
-            problem: self.problem.clone(),
+            // Before the first scan ends it is not known which files there are.
+            problem: self.problem.clone().or_else(|| self.unread.problem().filter(|_| self.complete())),
             stable_seconds: self.stable_seconds,
             due_in_trash: self.trash.due(now()).len() as u64,
             work_folders: self.trash.idle(now()).len() as u64,
@@ -250,8 +264,10 @@ impl Catalog {
 
     /// Files worth encoding that this process has seen, in the library's order.
     fn pending(&self, order: ScanOrder) -> Vec<(&Key, &Entry)> {
-        let mut pending: Vec<(&Key, &Entry)> =
-            self.shown().filter(|(_, entry)| entry.state == FileState::Pending && entry.scan > 0).collect();
+        let is_offered = |(key, entry): &(&Key, &Entry)| {
+            entry.state == FileState::Pending && entry.scan > 0 && !self.is_withheld(key, entry)
+        };
+        let mut pending: Vec<(&Key, &Entry)> = self.shown().filter(is_offered).collect();
         match order {
             ScanOrder::LargestFirst => pending.sort_by_key(|(_, entry)| Reverse(entry.size)),
             ScanOrder::OldestFirst => pending.sort_by_key(|(_, entry)| entry.modified_time_ns),
@@ -259,6 +275,11 @@ impl Catalog {
             ScanOrder::Path => {}
         }
         pending
+    }
+
+    /// Whether a file that is worth encoding is not offered, because what was decided about it cannot be read.
+    fn is_withheld(&self, key: &Key, entry: &Entry) -> bool {
+        entry.state == FileState::Pending && self.unread.is_withheld(&key.path, entry.size)
     }
 
     /// A page of them.
@@ -308,7 +329,7 @@ impl Catalog {
         let mut rest =
             self.shown_from(after).skip_while(|(key, _)| !after.is_empty() && *key.path == *after).peekable();
         while let Some((key, entry)) = rest.next() {
-            page.items.push(entry.verdict(&key.path));
+            page.items.push(entry.verdict(&key.path, &self.unread));
             let same_again = rest.peek().is_some_and(|(next, _)| next.path == key.path);
             if page.items.len() >= limit && !same_again {
                 page.next = rest.peek().map(|_| key.path.to_string());
@@ -319,7 +340,8 @@ impl Catalog {
     }
 
     pub(super) fn file(&self, path: &str) -> Option<FileVerdict> {
-        self.shown_from(path).next().filter(|(key, _)| *key.path == *path).map(|(key, entry)| entry.verdict(&key.path))
+        let (key, entry) = self.shown_from(path).next().filter(|(key, _)| *key.path == *path)?;
+        Some(entry.verdict(&key.path, &self.unread))
     }
 
     /// The first look at the file as it is.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{Files, read_json, replace, replace_json};
 use super::outcome::Ended;
-use crate::supervise::{Limits, SuperviseError, capture, stream};
+use crate::supervise::{Limits, SuperviseError, capture, last_lines, lost_touch, stream};
 
 /// Bounds a pass that hangs: an hour, and a second for each 100 kB of the source.
 const WALL_BASE: u64 = 3_600;
@@ -105,6 +105,10 @@ pub(crate) fn decode(files: &Files, video: &Video<'_>) -> Result<Decoded, Ended>
     let mut pass = DecodePass::default();
     let ran = stream(&video.decode_pass(), &Limits { wall, stdout: MOST_LINE }, &mut |line| pass.line(line));
     let errors = match ran {
+        Ok(errors) if lost_touch(&errors) => {
+            let message = format!("decoding the source: {}", last_lines(&errors));
+            return Err(Ended::retry(reasons::IO_ERROR, message));
+        }
         Ok(errors) | Err(SuperviseError::Failed { stderr_tail: errors, .. }) if !errors.is_empty() => errors,
         Ok(_) => String::new(),
         Err(error) => return Err(Ended::tool("decoding the source", &files.work, &error)),

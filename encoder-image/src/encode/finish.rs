@@ -25,6 +25,7 @@ use super::outcome::Ended;
 use super::planning::Planned;
 use super::source::Source;
 use super::verify::{VerifyError, VerifyInput, verify};
+use crate::reread;
 
 impl Run<'_> {
     /// Muxes, verifies, judges the size, and hashes.
@@ -129,6 +130,7 @@ impl Run<'_> {
         if failed.is_empty() {
             return Ok(());
         }
+        reread::whole(input.output).map_err(|error| Ended::unread("the output", &failed.join("; "), &error))?;
         let message =
             format!("{} of {} checks of the output failed: {}", failed.len(), self.checks.len(), failed.join("; "));
         Err(Ended::Verdict { verdict: EncodeVerdict::Failed, reason: reasons::VERIFICATION_FAILED.to_owned(), message })

@@ -144,10 +144,14 @@ impl<'a> Run<'a> {
             self.board.update(|p| p.source = Some(identity.clone()));
         })?;
         self.board.update(|p| p.media = Some(source.summary(None)));
-        self.rehearse(&source)?;
-        let planned = self.analyse(&source, resources)?;
-        let light = self.encode(&source, &planned, resources)?;
-        self.finish(&source, &planned, light)
+        self.work_on(&source, resources).map_err(|ended| source.confirm(ended))
+    }
+
+    fn work_on(&mut self, source: &Source, resources: Resources) -> Result<(), Ended> {
+        self.rehearse(source)?;
+        let planned = self.analyse(source, resources)?;
+        let light = self.encode(source, &planned, resources)?;
+        self.finish(source, &planned, light)
     }
 
     /// The start-up check.

@@ -8,7 +8,7 @@ use av1_crds::wire::EncodeVerdict;
 use av1_media::streams::Refusal;
 
 use crate::role::RoleFailure;
-use crate::supervise::SuperviseError;
+use crate::supervise::{SuperviseError, stop_requested};
 
 /// Why a run ends before its last step.
 #[derive(Debug)]
@@ -41,6 +41,17 @@ impl Ended {
             SuperviseError::Start { source, .. } | SuperviseError::Read { source, .. } => Self::io(what, work, source),
             error => Self::retry(reasons::ENCODE_FAILED, format!("{what}: {error}")),
         }
+    }
+
+    /// A program found fault with `what`, which cannot be read plainly either.
+    pub(crate) fn unread(what: &str, found: &str, error: &io::Error) -> Self {
+        if stop_requested() {
+            return Self::retry(
+                reasons::POD_LOST,
+                format!("reading {what} again was stopped, because the pod is to end"),
+            );
+        }
+        Self::retry(reasons::IO_ERROR, format!("{what} cannot be read: {error}. Before that: {found}"))
     }
 
     /// An operation on a file in the folder `work` failed.

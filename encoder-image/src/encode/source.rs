@@ -18,6 +18,7 @@ use super::outcome::Ended;
 use super::verify::details;
 use crate::beneath::Root;
 use crate::facts::{self, Known};
+use crate::reread;
 use crate::role::PodArgs;
 use crate::volume;
 
@@ -112,7 +113,10 @@ impl Source {
                     ));
                 }
             }
-            Ok(Err(why)) => return Err(Ended::skipped(reasons::UNSUPPORTED_STREAM, unread(&why))),
+            Ok(Err(why)) => {
+                reread::edges(&path).map_err(|error| Ended::unread("the file", &why, &error))?;
+                return Err(Ended::skipped(reasons::UNSUPPORTED_STREAM, unread(&why)));
+            }
             Err(error) => return Err(Ended::tool("reading the tracks", &args.work, &error)),
         }
         Ok(Self { path, root, rel: task.path.clone(), rules, identity, probe, video, streams })
@@ -140,6 +144,25 @@ impl Source {
             }
             Err(e) => Err(Ended::retry(reasons::IO_ERROR, format!("looking at the file again: {e}"))),
         }
+    }
+
+    /// A verdict about what is in the file stands only when all of the file can be read, and it is still the one that was opened:
+    /// what a program makes of a read that failed says nothing of the file.
+    pub(crate) fn confirm(&self, ended: Ended) -> Ended {
+        let Ended::Verdict { reason, message, .. } = &ended else { return ended };
+        let read = match reason.as_str() {
+            reasons::CANNOT_DECODE
+            | reasons::FRAME_COUNT_MISMATCH
+            | reasons::UNSUPPORTED_TIMESTAMPS
+            | reasons::VERIFICATION_FAILED => reread::whole,
+            // Found in the headers and the first seconds.
+            reasons::UNSUPPORTED_STREAM => reread::edges,
+            _ => return ended,
+        };
+        if let Err(error) = read(&self.path) {
+            return Ended::unread("the file", message, &error);
+        }
+        self.check_unchanged().err().unwrap_or(ended)
     }
 
     /// Pixels of a picture.
@@ -212,6 +235,32 @@ mod tests {
                 shift: 0.0,
             },
         }
+    }
+
+    #[test]
+    fn a_verdict_on_the_content_stands_only_when_the_file_is_there_and_can_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut source = source(dir.path());
+        let reason_of = |ended| match ended {
+            Ended::Verdict { reason, .. } => reason,
+            Ended::Failed(failed) => {
+                assert!(failed.failure.retryable, "{failed:?}");
+                failed.failure.reason
+            }
+        };
+        let confirmed = |source: &Source, reason| reason_of(source.confirm(Ended::skipped(reason, "m")));
+        for reason in [reasons::CANNOT_DECODE, reasons::VERIFICATION_FAILED, reasons::UNSUPPORTED_STREAM] {
+            assert_eq!(confirmed(&source, reason), reason);
+        }
+        // Nothing is mapped at its beginning: a plain read says EIO.
+        let path = std::mem::replace(&mut source.path, "/proc/self/mem".into());
+        for reason in [reasons::CANNOT_DECODE, reasons::VERIFICATION_FAILED, reasons::UNSUPPORTED_STREAM] {
+            assert_eq!(confirmed(&source, reason), reasons::IO_ERROR);
+        }
+        assert_eq!(confirmed(&source, reasons::INTERLACED), reasons::INTERLACED);
+        source.path = path;
+        std::fs::write(&source.path, "another film").unwrap();
+        assert_eq!(confirmed(&source, reasons::CANNOT_DECODE), reasons::SOURCE_CHANGED);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use av1_media::sampling::Sampling;
 use av1_media::streams::{Reading, StreamPlan};
 use av1_media::verify::{ExpectedVideo, Output, Source, copied_streams, judge, kept_streams, unreadable};
 
-use crate::supervise::{Limits, SuperviseError, capture, stream};
+use crate::supervise::{Limits, SuperviseError, capture, lost_touch, stream};
 
 /// Longest read of headers.
 const PROBE_WALL: Duration = Duration::from_secs(600);
@@ -205,6 +205,13 @@ fn lines(
             first_error.get_or_insert(error);
         }
     });
+    if let Ok(complaints) = &ended
+        && lost_touch(complaints)
+    {
+        let (program, stderr_tail) = (command.program, complaints.clone());
+        let source = SuperviseError::Disturbed { program, status: "it went on".to_owned(), stderr_tail };
+        return Err(VerifyError::Tool { what, source });
+    }
     match first_error {
         Some(source) if ended.is_ok() => Err(VerifyError::Line { what, source }),
         _ => Ok(ended),

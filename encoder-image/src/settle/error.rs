@@ -37,9 +37,17 @@ pub(super) enum SettleError {
     BadOutput(String),
 }
 
-/// Whether an error stays until a person changes something: a right, or a volume that is mounted read-only.
+/// Whether an error stays until a person changes something: a right, a name, or a volume that is mounted read-only.
 pub(super) fn is_lasting(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::ACCESS | Errno::PERM | Errno::ROFS))
+    matches!(Errno::from_io_error(error), Some(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::NAMETOOLONG))
+}
+
+/// What a person does about a lasting error.
+fn remedy(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::NAMETOOLONG) => "give the file a shorter name",
+        _ => "let the library's user write there",
+    }
 }
 
 impl SettleError {
@@ -49,7 +57,7 @@ impl SettleError {
         match &self {
             Self::Io { source, .. } if !swapping && is_lasting(source) => RoleFailure::new(
                 reasons::IO_ERROR,
-                format!("{self}; the original is untouched: let the library's user write there, then ask for a retry"),
+                format!("{self}; the original is untouched: {}, then ask for a retry", remedy(source)),
                 false,
                 exit::FAILURE,
             ),

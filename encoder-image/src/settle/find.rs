@@ -4,6 +4,7 @@
 //! folders or another library.
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,16 +18,39 @@ use super::place::identity_at;
 use crate::beneath::{Folder, Root};
 use crate::volume;
 
+/// What to do about a folder or a file that cannot be looked at: an error ends the search.
+type OnError<'a> = &'a mut dyn FnMut(SettleError) -> Result<(), SettleError>;
+
 /// Paths, in their order, of all files that have the content of one of `wanted`; one list for each. A folder that may not be
 /// read is passed over: what is in it could not be swapped either.
 pub(super) fn find(root: &Root, wanted: &[&FileIdentity]) -> Result<Vec<Vec<String>>, SettleError> {
+    search(root, wanted, &mut Err)
+}
+
+/// The same where whatever cannot be looked at is passed over: only what is found counts. The first error comes with it.
+pub(super) fn find_readable(root: &Root, wanted: &[&FileIdentity]) -> (Vec<Vec<String>>, Option<SettleError>) {
+    let mut first = None;
+    let found = search(root, wanted, &mut |error| {
+        first.get_or_insert(error);
+        Ok(())
+    });
+    // Every error went to the closure.
+    (found.unwrap_or_else(|_| vec![Vec::new(); wanted.len()]), first)
+}
+
+fn search(root: &Root, wanted: &[&FileIdentity], on_error: OnError<'_>) -> Result<Vec<Vec<String>>, SettleError> {
     let mut found = vec![Vec::new(); wanted.len()];
     let mut folders = VecDeque::from([PathBuf::new()]);
     while let Some(path) = folders.pop_front() {
-        let Some(folder) = enter(root, &path).doing(|| format!("looking through {path:?}"))? else {
-            continue;
-        };
-        look(&folder, &path, wanted, &mut found, &mut folders).doing(|| format!("looking through {path:?}"))?;
+        let opened = enter(root, &path).and_then(|folder| match folder {
+            Some(folder) => Ok(Some((folder.names()?, folder))),
+            None => Ok(None),
+        });
+        match opened.doing(|| format!("looking through {path:?}")) {
+            Ok(Some((names, folder))) => look(&folder, &path, names, wanted, &mut found, &mut folders, on_error)?,
+            Ok(None) => {}
+            Err(error) => on_error(error)?,
+        }
     }
     found.iter_mut().for_each(|paths| paths.sort());
     Ok(found)
@@ -46,13 +70,21 @@ fn enter(root: &Root, path: &Path) -> io::Result<Option<Folder>> {
 fn look(
     folder: &Folder,
     path: &Path,
+    names: Vec<OsString>,
     wanted: &[&FileIdentity],
     found: &mut [Vec<String>],
     folders: &mut VecDeque<PathBuf>,
-) -> io::Result<()> {
-    for name in folder.names()? {
-        let Some(stat) = folder.stat(&name)? else {
-            continue;
+    on_error: OnError<'_>,
+) -> Result<(), SettleError> {
+    for name in names {
+        let doing = || format!("looking at {:?}", path.join(&name));
+        let stat = match folder.stat(&name).doing(doing) {
+            Ok(Some(stat)) => stat,
+            Ok(None) => continue,
+            Err(error) => {
+                on_error(error)?;
+                continue;
+            }
         };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory if !is_never_entered(&name) => folders.push_back(path.join(&name)),
@@ -64,8 +96,13 @@ fn look(
                 if !wanted.iter().any(|identity| identity.size == size) {
                     continue;
                 }
-                let Some(identity) = identity_at(folder, &name)? else {
-                    continue;
+                let identity = match identity_at(folder, &name).doing(doing) {
+                    Ok(Some(identity)) => identity,
+                    Ok(None) => continue,
+                    Err(error) => {
+                        on_error(error)?;
+                        continue;
+                    }
                 };
                 for (paths, wanted) in found.iter_mut().zip(wanted) {
                     if same_content(&identity, wanted) {
@@ -81,6 +118,8 @@ fn look(
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -108,5 +147,21 @@ mod tests {
             found,
             [vec!["#1 films/film.mkv".to_owned(), "a/film.mkv".to_owned(), "b/c/Film.mkv".to_owned()], vec![]]
         );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_looked_at_ends_a_search_unless_it_is_for_what_is_readable() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.mkv", "b.mkv"] {
+            std::fs::write(dir.path().join(name), "the film").unwrap();
+        }
+        let root = Root::open(dir.path()).unwrap();
+        let identity = crate::facts::identity(&root, "a.mkv").unwrap();
+        std::fs::set_permissions(dir.path().join("a.mkv"), std::fs::Permissions::from_mode(0o000)).unwrap();
+        let (found, error) = find_readable(&root, &[&identity]);
+        assert!(found[0].contains(&"b.mkv".to_owned()));
+        // Root may read everything.
+        let is_root = rustix::process::geteuid().is_root();
+        assert_eq!((error.is_none(), find(&root, &[&identity]).is_ok()), (is_root, is_root));
     }
 }

@@ -5,12 +5,13 @@ use std::ffi::OsStr;
 use av1_crds::paths::ORIGINAL_SUFFIX;
 use av1_crds::settings::Originals;
 use av1_crds::wire::SettleTask;
-use av1_media::trash::{MAX_NAME, SUFFIX, name_in_trash, path_in_trash};
+use av1_media::trash::{MAX_NAME, SUFFIX, longest_name, name_in_trash, path_in_trash};
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::{Doing, SettleError};
-use super::place::{Place, State};
+use super::place::{Place, State, stat_or_too_long};
 use crate::beneath::Folder;
+use crate::role::now;
 
 /// Names that are tried.
 const MOST_NAMES: u32 = 1_000;
@@ -58,13 +59,17 @@ impl Keep {
 
 /// A name in a job's trash folder that is free, with its description's, for the file `name` at `path`.
 pub(super) fn free_name(trash: &Folder, path: &str, name: &OsStr) -> Result<String, SettleError> {
+    let name = name.to_string_lossy();
+    let doing = || "looking for a free name in the trash".to_owned();
+    let longest = longest_name(&name);
+    let fits = longest.len() <= MAX_NAME && stat_or_too_long(trash, OsStr::new(&longest)).doing(doing)?.is_some();
     for attempt in 0..MOST_NAMES {
-        let candidate = name_in_trash(path, &name.to_string_lossy(), attempt);
+        let candidate = name_in_trash(path, &name, attempt, fits);
         let taken = || {
             Ok(trash.stat(OsStr::new(&candidate))?.is_some()
                 || trash.stat(OsStr::new(&format!("{candidate}{SUFFIX}")))?.is_some())
         };
-        if !taken().doing(|| "looking for a free name in the trash".to_owned())? {
+        if !taken().doing(doing)? {
             return Ok(candidate);
         }
     }
@@ -76,22 +81,53 @@ fn free_beside(folder: &Folder, place: &Place) -> Result<String, SettleError> {
     for attempt in 0..MOST_NAMES {
         let number = if attempt == 0 { String::new() } else { format!(".{attempt}") };
         let candidate = format!("{name}{ORIGINAL_SUFFIX}{number}");
-        if candidate.len() > MAX_NAME {
-            return Err(SettleError::Invalid(format!(
-                "{candidate:?} would have more than {MAX_NAME} bytes: set replacement.originals to Trash for this file"
-            )));
-        }
-        let taken =
-            folder.stat(OsStr::new(&candidate)).doing(|| "looking for a free name beside the file".to_owned())?;
-        if taken.is_none() {
-            return Ok(candidate);
+        let stat = stat_or_too_long(folder, OsStr::new(&candidate));
+        match stat.doing(|| "looking for a free name beside the file".to_owned())? {
+            Some(None) => return Ok(candidate),
+            Some(Some(_)) => {}
+            None => {
+                return Err(SettleError::Invalid(format!(
+                    "{candidate:?} would be longer than the file system allows: set replacement.originals to Trash for this file"
+                )));
+            }
         }
     }
     Err(SettleError::Parked(format!("more than {MOST_NAMES} originals of this file are kept beside it")))
 }
 
-/// The end of a retention, RFC 3339.
+/// The end of a retention that began at `at` by the file system's clock, RFC 3339. One clock may be behind: the later one counts.
 pub(super) fn until(at: Timestamp, seconds: u64) -> String {
     let retention = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-    at.saturating_add(retention).unwrap_or(Timestamp::MAX).to_string()
+    at.max(now()).saturating_add(retention).unwrap_or(Timestamp::MAX).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::beneath::Root;
+
+    #[test]
+    fn a_name_that_the_file_system_has_no_room_for_is_a_shorter_one_in_the_trash() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Root::open(dir.path()).unwrap().open_folder(Path::new("")).unwrap();
+        let free = |name: &str| free_name(&folder, name, OsStr::new(name)).unwrap();
+        assert_eq!(free("a.mkv"), "a.mkv");
+        std::fs::write(dir.path().join("a.mkv"), "").unwrap();
+        assert_eq!(free("a.mkv"), "a.mkv.1");
+        let long = "n".repeat(255);
+        assert!(free(&long).starts_with("original-"));
+        assert!(stat_or_too_long(&folder, OsStr::new(&long)).unwrap().unwrap().is_none());
+        assert!(stat_or_too_long(&folder, OsStr::new(&format!("{long}n"))).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_retention_does_not_begin_before_the_present_however_far_behind_the_file_systems_clock_is() {
+        let ends = |at: Timestamp| until(at, 3_600).parse::<Timestamp>().unwrap();
+        let hour = SignedDuration::from_secs(3_600);
+        assert!(ends("2001-01-01T00:00:00Z".parse().unwrap()) > Timestamp::now());
+        let ahead = Timestamp::now().checked_add(hour * 48).unwrap();
+        assert_eq!(ends(ahead), ahead.checked_add(hour).unwrap());
+    }
 }

@@ -52,6 +52,8 @@ enum Outcome {
     SourceChanged { original: Option<String> },
     /// The user made this marker during the encode: nothing was touched.
     Marked(String),
+    /// Nobody asked for the file to be encoded again after the user wished this, by a receipt: nothing was touched.
+    Wished(Box<Receipt>),
 }
 
 /// Settles one file.
@@ -147,13 +149,20 @@ fn settle(root: &Root, state: &State, task: &SettleTask) -> Result<SettleResult,
     }
     let outcome = match has_receipt(task) {
         Some(receipt) => Outcome::Receipt(Box::new(receipt.clone())),
-        None => decide(root, state, task, earlier)?,
+        None => {
+            let begun = earlier.as_ref().is_some_and(|journal| journal.swap.is_some());
+            match record::wish(&receipts, task).filter(|_| !begun) {
+                Some(receipt) => Outcome::Wished(Box::new(receipt.clone())),
+                None => decide(root, state, task, earlier)?,
+            }
+        }
     };
     let left = clean(root, state, task, matches!(outcome, Outcome::Receipt(_)))?;
     Ok(match outcome {
         Outcome::Receipt(receipt) => result::settled(&receipt, left),
         Outcome::SourceChanged { original } => result::changed(task, original, left),
         Outcome::Marked(marker) => result::marked(task, &marker, left),
+        Outcome::Wished(receipt) => result::wished(task, &receipt, left),
     })
 }
 
@@ -261,6 +270,7 @@ mod tests {
             size_gate: None,
             settings: Settings::resolve(&none, &none).unwrap(),
             force: Vec::new(),
+            offered: false,
             swap: SwapMethod::Exchange,
             takeover_from: Vec::new(),
         };
@@ -276,5 +286,18 @@ mod tests {
         task.job.run = 2;
         task.reason = reasons::SKIPPED_BEFORE.into();
         assert_eq!(run(&task, &args).unwrap().verdict, SettleVerdict::SourceChanged, "of no other verdict");
+        // What a scan offered all the same, because it could not read the receipt, is not replaced.
+        let output = OutputFile { name: "out.mkv".into(), size: 3, sha256: "0".repeat(64), target: None };
+        let mut unaware = SettleTask { verdict: EncodeVerdict::Encoded, output: Some(output), offered: true, ..task };
+        (unaware.source, unaware.job) = (newest.source, JobId { uid: "other".into(), ..unaware.job });
+        let refused = run(&unaware, &args).unwrap();
+        assert_eq!(refused.verdict, SettleVerdict::SourceChanged);
+        assert!(refused.message.contains("as the user wished"), "{}", refused.message);
+        for asked in [
+            SettleTask { offered: false, ..unaware.clone() },
+            SettleTask { force: vec![reasons::CANCELLED_BY_USER.into()], ..unaware.clone() },
+        ] {
+            assert!(run(&asked, &args).is_err(), "it goes on, to find that there is no output");
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use av1_crds::paths;
 use av1_crds::wire::FileIdentity;
 use av1_media::identity::{fingerprint, samples};
+use rustix::fs::Stat;
 use rustix::io::Errno;
 
 use super::error::{Doing, SettleError};
@@ -156,6 +157,15 @@ pub(super) fn identity_below(root: &Root, path: &str) -> Result<Option<FileIdent
 /// Whether there is something of this name that belongs to another user.
 pub(super) fn is_anothers(folder: &Folder, name: &OsStr) -> io::Result<bool> {
     Ok(folder.stat(name)?.is_some_and(|stat| stat.st_uid != rustix::process::geteuid().as_raw()))
+}
+
+/// Attributes of a name as [`Folder::stat`] has them; no answer at all when the name is longer than the file system allows.
+pub(super) fn stat_or_too_long(folder: &Folder, name: &OsStr) -> io::Result<Option<Option<Stat>>> {
+    match folder.stat(name) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(e) if Errno::from_io_error(&e) == Some(Errno::NAMETOOLONG) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// Writes a small file whole: under a temporary name, made durable, then renamed over `name`.

@@ -1,7 +1,7 @@
 //! The purge role: removes files from the trash, and work folders of jobs that have ended, from the list that it is given.
 //!
 //! A file in the trash is the last proof against a fault that nobody has seen yet. It goes only when its time is past by the
-//! file system's own clock, and when the file that replaced it was found and read again from the disk, whole, with the hash that
+//! file system's own clock and this machine's, and when the file that replaced it was found and read again from the disk, whole, with the hash that
 //! it had. The description beside it is the record: it goes after the file, so that a run that was killed is finished by the
 //! next. May: remove what is on the list. Must never: look for more to remove, remove the last copy of anything, start a program.
 
@@ -18,13 +18,13 @@ use rustix::io::Errno;
 use super::claim::{self, Who};
 use super::copy::{drop_cache, sha256};
 use super::error::{Doing, SettleError};
-use super::find::find;
+use super::find::find_readable;
 use super::place::{Place, State, identity_at, identity_below, identity_of, read_capped};
 use super::{cleanup, journal};
 use crate::beneath::{Folder, Root};
 use crate::failpoint::durable;
-use crate::role::{PodArgs, RoleFailure};
-use crate::volume;
+use crate::role::{PodArgs, RoleFailure, now};
+use crate::{volume, workdir};
 
 /// Most bytes of what is told of files that stay.
 const MOST_KEPT: usize = 2_000;
@@ -52,6 +52,8 @@ struct Due {
     is_there: bool,
     /// Where the file that replaced it is.
     replacement: Option<String>,
+    /// What could not be looked at while it was searched for.
+    passed_over: Option<String>,
 }
 
 /// What became of one file.
@@ -78,27 +80,26 @@ pub(crate) fn run(task: &PurgeTask, args: &PodArgs) -> Result<PurgeResult, RoleF
 impl Work<'_> {
     fn all(&self) -> Result<PurgeResult, SettleError> {
         let mut result = PurgeResult::default();
-        let mut due = Vec::new();
-        if !self.task.trash.is_empty() {
-            let now = self.server_time().doing(|| "asking the file system for its time".to_owned())?;
-            for path in &self.task.trash {
-                match self.due(path, now) {
-                    Ok(Ok(found)) => due.push(found),
-                    Ok(Err(end)) => count(&mut result, path, end),
-                    Err(error) => count(&mut result, path, End::Stays(error.to_string())),
-                }
-            }
-            self.find_moved(&mut due)?;
-        }
-        for due in &due {
-            let end = self.purge(due).unwrap_or_else(|error| End::Stays(error.to_string()));
-            count(&mut result, &due.path, end);
-        }
+        let server = self.server_time().doing(|| "asking the file system for its time".to_owned())?;
+        let behind = server.min(now());
+        // First, because reading what replaced the originals takes hours, in which a job may begin again.
         for uid in &self.task.work {
-            match self.remove_work(uid) {
+            match self.remove_work(uid, server) {
                 Ok(()) => result.work_removed += 1,
                 Err(why) => keep(&mut result, uid, &why),
             }
+        }
+        let mut due = Vec::new();
+        for path in &self.task.trash {
+            match self.due(path, behind) {
+                Ok(Ok(found)) => due.push(found),
+                Ok(Err(end)) => count(&mut result, path, end),
+                Err(error) => count(&mut result, path, End::Stays(error.to_string())),
+            }
+        }
+        for due in &self.find_replacements(due, &mut result) {
+            let end = self.purge(due).unwrap_or_else(|error| End::Stays(error.to_string()));
+            count(&mut result, &due.path, end);
         }
         Ok(result)
     }
@@ -136,30 +137,42 @@ impl Work<'_> {
             return stays(format!("its description says that it is kept until {:?}", entry.until));
         };
         if now < until {
-            return stays(format!("it is kept until {until}, and it is {now} by the file system's clock"));
+            return stays(format!(
+                "it is kept until {until}, and it is {now} by the file system's clock or this machine's, whichever is behind"
+            ));
         }
         let (path, name) = (path.to_owned(), OsString::from(name));
-        Ok(Ok(Due { path, folder, name, entry, is_there, replacement: None }))
+        Ok(Ok(Due { path, folder, name, entry, is_there, replacement: None, passed_over: None }))
     }
 
-    /// Where the files are that replaced those that are due: where they were put, or wherever they were moved to.
-    fn find_moved(&self, due: &mut [Due]) -> Result<(), SettleError> {
-        for due in due.iter_mut() {
-            let path = due.entry.replacement_path();
-            let is_there = super::validate_path(path).is_ok()
-                && identity_below(self.root, path)?.is_some_and(|now| same_content(&now, &due.entry.replacement));
-            due.replacement = is_there.then(|| path.to_owned());
+    /// Finds the files that replaced those that are due: where they were put, or wherever they were moved to. What cannot be looked
+    /// at keeps the one file that it is about.
+    fn find_replacements(&self, due: Vec<Due>, result: &mut PurgeResult) -> Vec<Due> {
+        let mut looked_at = Vec::with_capacity(due.len());
+        for mut due in due {
+            let path = due.entry.replacement_path().to_owned();
+            let at_path = super::validate_path(&path).map_or(Ok(None), |()| identity_below(self.root, &path));
+            match at_path {
+                Ok(now) => {
+                    let is_there = now.is_some_and(|now| same_content(&now, &due.entry.replacement));
+                    due.replacement = is_there.then_some(path);
+                    looked_at.push(due);
+                }
+                Err(error) => count(result, &due.path, End::Stays(error.to_string())),
+            }
         }
-        let mut moved: Vec<&mut Due> = due.iter_mut().filter(|due| due.is_there && due.replacement.is_none()).collect();
-        if moved.is_empty() {
-            return Ok(());
+        let is_moved = |due: &&mut Due| due.is_there && due.replacement.is_none();
+        let mut moved: Vec<&mut Due> = looked_at.iter_mut().filter(is_moved).collect();
+        if !moved.is_empty() {
+            let wanted: Vec<_> = moved.iter().map(|due| due.entry.replacement.clone()).collect();
+            let (found, error) = find_readable(self.root, &wanted.iter().collect::<Vec<_>>());
+            let passed_over = error.map(|error| error.to_string());
+            for (due, paths) in moved.iter_mut().zip(found) {
+                due.replacement = paths.into_iter().next();
+                due.passed_over.clone_from(&passed_over);
+            }
         }
-        let wanted: Vec<_> = moved.iter().map(|due| due.entry.replacement.clone()).collect();
-        let found = find(self.root, &wanted.iter().collect::<Vec<_>>())?;
-        for (due, paths) in moved.iter_mut().zip(found) {
-            due.replacement = paths.into_iter().next();
-        }
-        Ok(())
+        looked_at
     }
 
     /// Under the claim on the file that replaced it.
@@ -168,8 +181,9 @@ impl Work<'_> {
             (Some(path), _) => path.as_str(),
             (None, false) => due.entry.replacement_path(),
             (None, true) => {
+                let passed_over = due.passed_over.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
                 return Ok(End::Stays(format!(
-                    "the file that replaced it, {:?}, is not in the library any more or was changed: this may be the last whole copy. Bring it back, or remove it by hand",
+                    "the file that replaced it, {:?}, is not in the library any more or was changed{passed_over}: this may be the last whole copy. Bring it back, or remove it by hand",
                     due.entry.replacement_path()
                 )));
             }
@@ -235,11 +249,18 @@ impl Work<'_> {
         }
     }
 
-    fn remove_work(&self, uid: &str) -> Result<(), String> {
+    fn remove_work(&self, uid: &str, server: Timestamp) -> Result<(), String> {
         match journal::is_open(self.state, uid) {
-            Ok(false) => cleanup::remove_work(self.root, uid).map_err(|e| format!("its work folder: {e}")),
-            Ok(true) => Err("it has a journal: what it began has not ended".to_owned()),
-            Err(error) => Err(error.to_string()),
+            Ok(false) => {}
+            Ok(true) => return Err("it has a journal: what it began has not ended".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        }
+        let failed = |e: io::Error| format!("its work folder: {e}");
+        match workdir::last_change(self.root, uid).map_err(failed)? {
+            Some(changed) if !workdir::is_idle(changed, server.as_second()) => {
+                Err("something changed in its work folder not long ago: it may have begun again".to_owned())
+            }
+            _ => cleanup::remove_work(self.root, uid).map_err(failed),
         }
     }
 }

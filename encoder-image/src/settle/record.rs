@@ -7,6 +7,7 @@ use av1_crds::paths;
 use av1_crds::reasons;
 use av1_crds::settings::WhySidecars;
 use av1_crds::wire::{EncodeVerdict, FileIdentity, SettleTask};
+use av1_media::identity::same_content;
 use av1_media::marker::{MAX_MARKER, Marker, OwnMarker, Why, why_is_ours, why_text};
 use av1_media::receipt::{
     self, MAX_RECEIPTS_JSON, MAX_REPORT_JSON, Receipt, ReceiptError, Receipts, file_name, settings_digest,
@@ -17,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::Outcome;
 use super::copy::run_folder;
 use super::error::{Doing, SettleError, is_lasting};
-use super::place::{Place, State, read_capped, write_new, write_whole};
+use super::place::{Place, State, read_capped, stat_or_too_long, write_new, write_whole};
 use crate::beneath::Root;
 use crate::failpoint::durable;
 
@@ -39,6 +40,16 @@ pub(super) fn receipts(state: &State, path: &str) -> Result<(Receipts, bool), Se
         Err(error @ ReceiptError::Newer(_)) => Err(SettleError::Invalid(format!("{error}: update the encoder image"))),
         Ok(_) | Err(_) => Ok((Receipts::none(path), true)),
     }
+}
+
+/// The receipt by which the user wished the file to stay as it is, when that is the newest about it and nobody asked for it again.
+pub(super) fn wish<'a>(receipts: &'a Receipts, task: &SettleTask) -> Option<&'a Receipt> {
+    if !task.offered || task.verdict != EncodeVerdict::Encoded {
+        return None;
+    }
+    let newest = receipts.entries.iter().find(|receipt| same_content(&receipt.source, &task.source))?;
+    let wished = [reasons::RESTORED_BY_USER, reasons::CANCELLED_BY_USER].contains(&newest.reason.as_str());
+    (wished && !task.force.contains(&newest.reason)).then_some(newest)
 }
 
 /// A receipt of the task as it stands; what only a replaced file has is filled in by the caller.
@@ -271,12 +282,13 @@ pub(super) fn why_name(place: &Place, not_written: &mut Vec<String>) -> Option<O
 fn beside(place: &Place, suffix: &str, not_written: &mut Vec<String>) -> Option<OsString> {
     let mut name = place.name.clone();
     name.push(suffix);
-    if name.len() <= MAX_NAME {
-        return Some(name);
+    // Any other error is told by who goes on with the name.
+    let too_long = name.len() > MAX_NAME || matches!(stat_or_too_long(&place.folder, &name), Ok(None));
+    if too_long {
+        let bytes = name.len();
+        not_written.push(format!("{suffix} beside the file: its name would have {bytes} bytes, which is too long"));
     }
-    not_written
-        .push(format!("{suffix} beside the file: its name would have {} bytes, more than {MAX_NAME}", name.len()));
-    None
+    (!too_long).then_some(name)
 }
 
 /// Reads a small file beside the media; none when it is no regular file or too large to be ours.

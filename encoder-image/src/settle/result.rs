@@ -88,6 +88,15 @@ pub(super) fn marked(task: &SettleTask, marker: &str, left: Vec<String>) -> Sett
     untouched(task, message, None, left)
 }
 
+/// The result of a file that the user wished to stay as it is before it was encoded. To the operator, too, it is one that changed.
+pub(super) fn wished(task: &SettleTask, receipt: &Receipt, left: Vec<String>) -> SettleResult {
+    let message = format!(
+        "The file stays as it is, as the user wished on {} ({}): ask for a retry to have it encoded",
+        receipt.at, receipt.reason
+    );
+    untouched(task, message, None, left)
+}
+
 fn untouched(task: &SettleTask, message: String, original: Option<String>, left: Vec<String>) -> SettleResult {
     SettleResult {
         verdict: SettleVerdict::SourceChanged,

@@ -344,6 +344,7 @@ impl Job {
             size_gate: outcome.size_gate.clone(),
             settings,
             force: common.force.clone(),
+            offered: !common.again,
             swap: library.swap,
             takeover_from: Vec::new(),
         };

@@ -164,6 +164,32 @@ fn a_purge_finds_a_replacement_that_was_moved_and_removes_nothing_that_is_not_on
 }
 
 #[test]
+fn a_work_folder_in_which_a_run_began_again_stays() {
+    let bench = Bench::new(Scene::Purge, "Exchange");
+    fs::write(bench.library().join(".av1/work/0002-job/1/chunks/2.ivf"), "a new chunk").unwrap();
+    let result = done(&bench.next("pod-1", &[], None));
+    assert_eq!((&result["workRemoved"], &result["kept"][0]["what"]), (&json!(0), &json!("0002-job")));
+    assert!(result["kept"][0]["why"].as_str().unwrap().contains("begun again"), "{result}");
+    assert!(bench.library().join(".av1/work/0002-job/1/chunks/1.ivf").exists());
+}
+
+#[test]
+fn one_replacement_that_cannot_be_looked_at_keeps_its_own_original_alone() {
+    let bench = Bench::new(Scene::Purge, "Exchange");
+    // Another original, whose replacement has a path that no file system takes.
+    let (trashed, other) = (bench.library().join(TRASHED), ".av1/trash/0003-job/other.mkv");
+    fs::create_dir(bench.library().join(".av1/trash/0003-job")).unwrap();
+    fs::copy(&trashed, bench.library().join(other)).unwrap();
+    let mut entry: Value =
+        serde_json::from_slice(&fs::read(bench.library().join(format!("{TRASHED}.json"))).unwrap()).unwrap();
+    (entry["file"], entry["path"]) = (json!("other.mkv"), json!(format!("{}/other.mkv", "n".repeat(300))));
+    fs::write(bench.library().join(format!("{other}.json")), entry.to_string()).unwrap();
+    let result = done(&bench.changed(&json!({"trash": [other, TRASHED]}).to_string()));
+    assert_eq!((&result["purged"], &result["keptCount"]), (&json!(1), &json!(1)), "{result}");
+    assert!(bench.library().join(other).exists() && !trashed.exists());
+}
+
+#[test]
 fn a_work_folder_whose_job_has_a_journal_stays() {
     let bench = Bench::new(Scene::Purge, "Exchange");
     fs::write(bench.library().join(".av1/state/journal/0002-job.jsonl"), "").unwrap();

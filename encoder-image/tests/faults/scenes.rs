@@ -208,6 +208,11 @@ impl Scene {
             Purge => {
                 fs::create_dir_all(library.join(".av1/work/0002-job/1/chunks")).unwrap();
                 fs::write(library.join(".av1/work/0002-job/1/chunks/1.ivf"), "chunk").unwrap();
+                for path in ["1/chunks/1.ivf", "1/chunks", "1", ""] {
+                    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3_600);
+                    let below = library.join(".av1/work/0002-job").join(path);
+                    fs::File::open(below).unwrap().set_modified(old).unwrap();
+                }
                 let trash = format!(".av1/trash/{JOB}/film.mkv");
                 json!({"library": id, "volumeId": volume, "trash": [trash], "work": ["0002-job"]})
             }

@@ -92,6 +92,7 @@ fn settle() -> k8s_openapi::api::batch::v1::Job {
         size_gate: None,
         settings: settings(),
         force: Vec::new(),
+        offered: false,
         swap: SwapMethod::Exchange,
         takeover_from: vec!["pod".into()],
     };

@@ -283,3 +283,56 @@ fn sidecars_of_scans_go_when_they_are_not_asked_for_any_more() {
     let due = library.shared.catalog().sidecars(library.shared.task.settings.why_sidecars, "", 10).items;
     assert_eq!(due, [Sidecar { path: "a.mkv".into(), says: None }]);
 }
+
+/// An entry as a scan that ran ffprobe would have made it.
+fn worth_encoding(library: &Library, path: &str, size: u64) {
+    let verdict = Verdict {
+        state: FileState::Pending,
+        reason: reasons::ELIGIBLE.to_owned(),
+        message: "hevc".to_owned(),
+        size_before: None,
+    };
+    let entry = Entry { size, ..Entry::new(verdict, &Default::default(), 0, 0, 1) };
+    library.shared.catalog_mut().entries.insert(Key::new(Path::new(path)), entry);
+}
+
+#[test]
+fn receipts_that_cannot_be_read_keep_what_they_said_and_their_files_from_being_offered_until_they_can() {
+    let library = Library::new();
+    for path in ["a.mkv", "b.mkv"] {
+        library.write(path, path);
+    }
+    library.replaced("a.mkv", 5_000);
+    let mut scanner = Scanner::new(&library.shared);
+    scanner.scan().unwrap();
+    let receipts = library.shared.library.join(".av1/state/receipts").join(file_name("a.mkv"));
+    let whole = fs::read(&receipts).unwrap();
+    fs::write(&receipts, &whole[..whole.len() / 2]).unwrap();
+    scanner.scan().unwrap();
+    assert_eq!(library.reason("a.mkv").as_deref(), Some(reasons::ALREADY_DONE), "what was read before still holds");
+    for (path, size) in [("a.mkv", 1), ("b.mkv", 2), ("moved.mkv", 5_000)] {
+        worth_encoding(&library, path, size);
+    }
+    let catalog = || library.shared.catalog();
+    let offered = || -> Vec<String> {
+        let page = catalog().candidates(av1_crds::library::ScanOrder::Path, 0, 10);
+        page.items.into_iter().map(|item| item.path).collect()
+    };
+    assert_eq!(offered(), ["b.mkv"]);
+    let told = catalog().file("a.mkv").unwrap();
+    assert_eq!((told.state, told.reason.as_str()), (FileState::Skipped, reasons::IO_ERROR));
+    assert!(told.message.contains(&file_name("a.mkv")), "{}", told.message);
+    let summary = catalog().summary(ID);
+    assert_eq!((summary.files.pending, summary.skipped_by_reason[reasons::IO_ERROR], summary.problem), (1, 2, None));
+    // A process that never could read them, while the file is not where it was, cannot tell which it is.
+    *library.shared.decisions_mut() = Default::default();
+    let root = Root::open(&library.shared.library).unwrap();
+    library.shared.catalog_mut().entries.remove(&Key::new(Path::new("a.mkv")));
+    scanner.read_decisions(&root).unwrap();
+    assert!(offered().is_empty());
+    assert!(catalog().summary(ID).problem.unwrap().contains(&file_name("a.mkv")));
+    fs::write(&receipts, &whole).unwrap();
+    scanner.read_decisions(&root).unwrap();
+    assert_eq!(offered(), ["b.mkv", "moved.mkv"]);
+    assert_eq!(library.shared.decisions().about(5_000).len(), 1);
+}

@@ -7,7 +7,7 @@ use av1_crds::library::SwapMethod;
 use av1_crds::wire::{
     EncodeVerdict, FileIdentity, JobId, MarkResult, OutputFile, RestoreResult, SettleResult, SettleTask, SettleVerdict,
 };
-use av1_crds::{MediaLibrary, Phase, reasons};
+use av1_crds::{EncodeJob, MediaLibrary, Phase, labels, reasons};
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
@@ -130,6 +130,7 @@ impl Draft<'_> {
             size_gate: status.size_gate.clone(),
             settings: status.settings.as_ref().ok_or("status.settings is gone")?.for_pods(),
             force: job.spec.force.clone(),
+            offered: !status.again && is_of_a_scan(job),
             swap,
             takeover_from: pending.ended_pods.clone(),
         };
@@ -284,6 +285,11 @@ impl Draft<'_> {
 /// Whether the reason is the volume's, not the file's: it may be put right, so nothing is given up for it.
 pub(super) fn is_of_volume(reason: &str) -> bool {
     [reasons::WRONG_VOLUME, reasons::OWNED_BY_ANOTHER].contains(&reason)
+}
+
+/// Whether the library made the job from what a scan found; one that a person made asks for its file.
+fn is_of_a_scan(job: &EncodeJob) -> bool {
+    job.labels().get("app.kubernetes.io/managed-by").is_some_and(|by| by == labels::MANAGED_BY)
 }
 
 fn output_of(pending: &PendingSettle) -> Option<OutputFile> {

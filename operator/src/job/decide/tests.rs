@@ -395,6 +395,22 @@ fn a_settle_pod_that_was_lost_is_followed_by_one_that_may_take_over() {
 }
 
 #[test]
+fn only_a_job_of_a_scan_that_nobody_asked_for_again_gives_way_to_what_the_user_wished_before() {
+    let offered = |by: Option<&str>, again: bool| {
+        let mut o = settling(json!({}));
+        o.job.metadata.labels = by.map(|by| [("app.kubernetes.io/managed-by".to_owned(), by.to_owned())].into());
+        o.job.status.as_mut().unwrap().again = again;
+        let decision = decide(&o, &options());
+        let Some(Action::Create(job)) = decision.actions.first() else { panic!("{:?}", decision.actions) };
+        serde_json::to_string(job).unwrap().contains(r#"offered\":true"#)
+    };
+    assert!(offered(Some("av1-operator"), false));
+    for (by, again) in [(Some("av1-operator"), true), (None, false), (Some("argocd"), false)] {
+        assert!(!offered(by, again), "{by:?} {again}");
+    }
+}
+
+#[test]
 fn two_settle_pods_never_run_at_once() {
     let mut o = settling(json!({"run": 2}));
     o.pods = vec![pod("settle", 1, runs())];

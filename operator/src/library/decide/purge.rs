@@ -70,7 +70,7 @@ impl Draft<'_> {
         }
         let Some(leftovers) = &observed.leftovers else { return };
         let (trash, work) =
-            (due(leftovers, &known, observed.now), nobodys(leftovers, &observed.jobs, observed.unreadable_jobs));
+            (due(leftovers, &known, observed.now), nobodys(&leftovers.work, &observed.jobs, observed.unreadable_jobs));
         if trash.is_empty() && work.is_empty() {
             return;
         }
@@ -94,7 +94,8 @@ impl Draft<'_> {
             library: self.id(),
             volume_id,
             trash: known.trash.clone(),
-            work: known.work.clone(),
+            // A job that is on record may have begun again since.
+            work: nobodys(&known.work, &observed.jobs, observed.unreadable_jobs),
             takeover_from: known.ended_pods.clone(),
         };
         let mut library = observed.library.clone();
@@ -192,9 +193,9 @@ fn began(summary: &CatalogSummary) -> Option<i64> {
 }
 
 /// Work folders without a live job. With a job that cannot be read, none: it may be that one's.
-fn nobodys(leftovers: &Leftovers, jobs: &[Arc<EncodeJob>], unreadable: bool) -> Vec<String> {
+fn nobodys(work: &[String], jobs: &[Arc<EncodeJob>], unreadable: bool) -> Vec<String> {
     let live = |uid: &str| jobs.iter().any(|j| !j.phase().is_terminal() && j.uid().as_deref() == Some(uid));
-    leftovers.work.iter().filter(|uid| !unreadable && !live(uid)).take(MAX_PURGE).cloned().collect()
+    work.iter().filter(|uid| !unreadable && !live(uid)).take(MAX_PURGE).cloned().collect()
 }
 
 /// Whether `at` is `seconds` ago; a time that cannot be read is.

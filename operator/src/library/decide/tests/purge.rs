@@ -59,6 +59,23 @@ fn what_may_go_is_on_record_before_its_job_is_made() {
 }
 
 #[test]
+fn a_work_folder_whose_job_began_again_since_is_not_on_the_pods_list() {
+    let mut o = library(Some(active()));
+    o.purge_jobs.clear();
+    let work = |o: &Observed| {
+        let job = decide(o, &options()).desired.purge.unwrap();
+        let args = job.spec.unwrap().template.spec.unwrap().containers[0].args.clone().unwrap();
+        serde_json::from_str::<PurgeTask>(&args[3]).unwrap().work
+    };
+    assert_eq!(work(&o), ["dead"]);
+    o.jobs = vec![job_with("live", "Encoding"), job_with("dead", "Queued")];
+    assert!(work(&o).is_empty());
+    o.jobs = vec![job_with("dead", "Rejected")];
+    o.unreadable_jobs = true;
+    assert!(work(&o).is_empty());
+}
+
+#[test]
 fn nothing_is_purged_while_the_library_is_suspended_or_before_the_catalog_looked_again() {
     let mut o = library(None);
     o.library.spec.suspend = true;
