@@ -77,11 +77,12 @@ fn a_trash_on_another_file_system_gets_a_proven_copy() {
     let library = std::path::PathBuf::from(std::env::var_os("AV1_XDEV_LIBRARY").expect("AV1_XDEV_LIBRARY"));
     let mut tally = Tally::default();
     let bench = |scene, method| Bench::with_sizes(scene, method, Some(&library), 300_000, 100_000);
-    let both = [Scene::Replace, Scene::Undo].into_iter().flat_map(|scene| METHODS.map(|method| (scene, method)));
-    for (scene, method) in both {
+    let scenes = [Scene::Replace, Scene::Container, Scene::Undo, Scene::UndoContainer];
+    let all = scenes.into_iter().flat_map(|scene| METHODS.map(|method| (scene, method)));
+    for (scene, method) in all {
         let points = bench(scene, method).trace();
         assert!(points.iter().any(|point| point.starts_with("settle::stow_copy")), "{points:?}");
-        assert!(scene != Scene::Undo || points.iter().any(|p| p.starts_with("restore::stage_copy")), "{points:?}");
+        assert!(scene.role() == "settle" || points.iter().any(|p| p.starts_with("restore::stage_copy")), "{points:?}");
         let wanted = bench(scene, method).undisturbed_end();
         for point in &points {
             let bench = bench(scene, method);
@@ -97,6 +98,18 @@ fn a_trash_on_another_file_system_gets_a_proven_copy() {
         }
     }
     tally.finish("trash on another file system");
+    for scene in [Scene::Container, Scene::UndoContainer] {
+        let bench = bench(scene, "Exchange");
+        let folder = bench.film().parent().unwrap().to_owned();
+        let old = folder.join(if scene == Scene::Container { "film.avi" } else { "film.mkv" });
+        let (run, ()) = bench.held("pod-1", "settle::rename_out::before", || {
+            std::fs::write(folder.join("new"), b"a better copy").unwrap();
+            std::fs::rename(folder.join("new"), &old).unwrap();
+        });
+        assert_eq!(run.code, Some(0), "{scene:?}: {run:?}");
+        assert_eq!(std::fs::read(&old).unwrap(), b"a better copy", "{scene:?}");
+        assert_eq!((bench.lost(&bench.names()), bench.beside()), (None, vec!["film.avi".into(), "film.mkv".into()]));
+    }
 }
 
 #[test]
