@@ -184,6 +184,19 @@ fn a_file_that_another_program_puts_at_the_name_just_before_the_swap_stays() {
 }
 
 #[test]
+fn a_swap_that_was_begun_is_finished_whatever_is_asked_for_next() {
+    for method in METHODS {
+        let bench = Bench::new(Scene::Replace, method);
+        let full = "settle::journal::swapped::before=return(ENOSPC)";
+        let run = bench.next("pod-1", &[], Some(full));
+        assert_eq!((run.code, run.reason()), (Some(1), Some("NoSpace".to_owned())), "{method}: {run:?}");
+        let run = bench.changed(r#"{"verdict": "Failed", "reason": "TooManyFailures", "output": null}"#);
+        assert_eq!((run.code, run.verdict()), (Some(0), Some("Replaced".to_owned())), "{method}: {run:?}");
+        assert_eq!(bench.end(), Bench::undisturbed(Scene::Replace, method), "{method}");
+    }
+}
+
+#[test]
 fn a_bad_copy_is_not_swapped_in() {
     let bench = Bench::new(Scene::Replace, "Exchange");
     bench.spoil_output();
