@@ -125,6 +125,8 @@ reasons! {
     POD_LOST = "PodLost", Temporary;
     /// Not enough free space for the work folder or the replacement.
     NO_SPACE = "NoSpace", Temporary;
+    /// The encoded file is gone, or not the one that was verified; the source is untouched.
+    BAD_OUTPUT = "BadOutput", Temporary;
     /// Another pod holds the claim on the path.
     CLAIM_HELD = "ClaimHeld", Temporary;
     /// The volume is not the one that was prepared.

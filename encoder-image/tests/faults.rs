@@ -201,7 +201,7 @@ fn a_bad_copy_is_not_swapped_in() {
     let bench = Bench::new(Scene::Replace, "Exchange");
     bench.spoil_output();
     let run = bench.next("pod-1", &[], None);
-    assert_eq!((run.code, run.reason()), (Some(1), Some("IoError".to_owned())), "{run:?}");
+    assert_eq!((run.code, run.reason()), (Some(1), Some("BadOutput".to_owned())), "{run:?}");
     assert!(run.message().unwrap().contains("SHA-256"), "{run:?}");
     bench.whole("Exchange").unwrap();
     assert_eq!(bench.beside(), ["film.mkv"]);
@@ -272,6 +272,9 @@ fn a_missing_right_is_final_and_holds_nothing_up() {
         assert_eq!((run.code, run.retryable()), (Some(1), Some(false)), "{run:?}");
         bench.whole(method).unwrap();
         assert_eq!(bench.beside(), ["film.mkv"]);
+        let left = bench.names();
+        assert!(left.keys().any(|path| path.contains("/receipts/")), "{left:?}");
+        assert!(!left.keys().any(|path| path.contains("/journal/") || path.contains("/claims/")), "{left:?}");
         // The claim is let go of, and the work is still there.
         mode(&bench, 0o755);
         assert_eq!(bench.next("pod-2", &[], None).verdict().as_deref(), Some("Replaced"));

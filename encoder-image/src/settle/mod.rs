@@ -66,10 +66,33 @@ pub(crate) fn run(task: &SettleTask, args: &PodArgs) -> Result<SettleResult, Rol
     let settled = settle(&root, &state, task);
     // A job whose names may be half changed keeps its claim: only its own next pod may go on.
     let keep = settled.is_err() && swapping();
+    let settled = settled.map_err(|error| if keep { error.failure(true) } else { give_up(&root, &state, task, error) });
     if !keep && let Err(error) = claim.release(&state) {
         tracing::warn!("the claim on the path could not be removed ({error}); the operator's next pod takes it over");
     }
-    settled.map_err(|error| error.failure(keep))
+    settled
+}
+
+/// What the operator is told of an error before any name changed. One that stays is written down where that can be done, so that
+/// the file is not encoded again for nothing; a spoiled output is no fault of the file. The journal goes: it tells of no swap.
+fn give_up(root: &Root, state: &State, task: &SettleTask, error: SettleError) -> RoleFailure {
+    let again = matches!(error, SettleError::BadOutput(_));
+    let told = error.failure(false);
+    if told.failure.retryable {
+        return told;
+    }
+    let recorded = if again { Ok(()) } else { record::failed(root, state, task, &told.failure) };
+    if let Err(error) = recorded.and_then(|()| journal::remove(state, &task.job.uid)) {
+        tracing::warn!("the failure could not be written down: {error}");
+    }
+    remove_empty_trash(state, &task.job.uid);
+    told
+}
+
+/// Whether the names of a job's file may be half changed: what settles it has not ended, or it cannot be told.
+pub(crate) fn is_swapping(root: &Root, job_uid: &str) -> bool {
+    let open = || journal::is_open(&State::open(root)?, job_uid);
+    open().unwrap_or(true)
 }
 
 /// The library and our own folders in it, when the volume is the one that was prepared for this library.
@@ -161,9 +184,14 @@ fn settle(root: &Root, state: &State, task: &SettleTask) -> Result<SettleResult,
     })
 }
 
-/// Whether a receipt is of the task's run.
+/// Whether a receipt says what became of the task: it is of the same run, and tells more of an output than that it could not be
+/// brought to its place.
 fn is_of(receipt: &Receipt, task: &SettleTask) -> bool {
-    receipt.job.uid == task.job.uid && receipt.job.run == task.job.run
+    receipt.job.uid == task.job.uid
+        && receipt.job.run == task.job.run
+        && (receipt.verdict == task.verdict
+            || receipt.verdict != EncodeVerdict::Failed
+            || receipt.reason == reasons::TARGET_EXISTS)
 }
 
 /// Brings a swap that was begun to its end by the order that began it; none when nothing is left of it.
@@ -390,5 +418,54 @@ mod tests {
         assert_eq!(run(&next, &args).unwrap().verdict, SettleVerdict::Recorded);
         assert_eq!(newest_receipt(dir.path()).verdict, EncodeVerdict::Failed);
         assert_eq!(std::fs::read(dir.path().join("a.mkv")).unwrap(), b"a film");
+    }
+
+    #[test]
+    fn a_failure_that_stays_has_a_receipt_and_no_journal_and_the_same_order_may_succeed_later() {
+        let (dir, task, args) = library();
+        let order = SettleTask { swap: SwapMethod::TwoRenames, ..encoded(dir.path(), &task) };
+        let part = dir.path().join(".av1-job.part");
+        std::fs::write(&part, "a film").unwrap();
+        let failure = run(&order, &args).unwrap_err().failure;
+        assert!(!failure.retryable, "{failure:?}");
+        let receipt = newest_receipt(dir.path());
+        assert_eq!(
+            (receipt.verdict, receipt.reason, receipt.message),
+            (EncodeVerdict::Failed, failure.reason, failure.message)
+        );
+        let root = Root::open(dir.path()).unwrap();
+        assert!(!is_swapping(&root, "job"));
+        let journals = dir.path().join(paths::AV1_DIR).join(paths::JOURNAL_DIR);
+        assert_eq!(std::fs::read_dir(&journals).unwrap().count(), 0);
+        std::fs::remove_file(part).unwrap();
+        assert_eq!(run(&order, &args).unwrap().verdict, SettleVerdict::Replaced);
+        assert_eq!(newest_receipt(dir.path()).verdict, EncodeVerdict::Encoded);
+    }
+
+    #[test]
+    fn a_spoiled_output_is_told_as_such_and_no_receipt_keeps_the_file_from_another_encode() {
+        let (dir, task, args) = library();
+        let order = encoded(dir.path(), &task);
+        std::fs::write(dir.path().join(paths::AV1_DIR).join(paths::WORK_DIR).join("job/1/out.mkv"), "AV2").unwrap();
+        let failure = run(&order, &args).unwrap_err().failure;
+        assert_eq!((failure.reason.as_str(), failure.retryable), (reasons::BAD_OUTPUT, false));
+        let receipts = dir.path().join(paths::AV1_DIR).join(paths::RECEIPTS_DIR);
+        assert_eq!(std::fs::read_dir(receipts).unwrap().count(), 0);
+        assert!(!is_swapping(&Root::open(dir.path()).unwrap(), "job"));
+    }
+
+    #[test]
+    fn only_a_journal_that_tells_of_a_swap_is_open() {
+        let (dir, task, _) = library();
+        let root = Root::open(dir.path()).unwrap();
+        assert!(!is_swapping(&root, "job"));
+        let order = encoded(dir.path(), &task);
+        journal::JournalFile::begin(&State::open(&root).unwrap(), "job", &order).unwrap();
+        assert!(!is_swapping(&root, "job"));
+        cut_off(dir.path(), &order, SwapMethod::Exchange, |_| {});
+        assert!(is_swapping(&root, "job"));
+        let journal = dir.path().join(paths::AV1_DIR).join(paths::JOURNAL_DIR).join("job.jsonl");
+        std::fs::write(journal, "nonsense\n").unwrap();
+        assert!(is_swapping(&root, "job"), "it cannot be told");
     }
 }

@@ -238,7 +238,7 @@ impl Work<'_> {
     fn remove_work(&self, uid: &str) -> Result<(), String> {
         match journal::is_open(self.state, uid) {
             Ok(false) => cleanup::remove_work(self.root, uid).map_err(|e| format!("its work folder: {e}")),
-            Ok(true) => Err("it has a journal: what it began has not ended".to_owned()),
+            Ok(true) => Err("its journal tells of a swap: what it began has not ended".to_owned()),
             Err(error) => Err(error.to_string()),
         }
     }
