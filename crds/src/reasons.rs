@@ -42,6 +42,8 @@ reasons! {
     RESTORED_BY_USER = "RestoredByUser", Final;
     /// The file belongs to another user, so that it could not be put back as it was.
     OTHER_OWNER = "OtherOwner", Final;
+    /// The library's user may not write in the file's folder, so that nothing could be put in the file's place.
+    FOLDER_NOT_WRITABLE = "FolderNotWritable", Temporary;
     /// ffprobe cannot read the file.
     UNREADABLE = "Unreadable", Final;
     /// No video stream but attached pictures.
