@@ -42,6 +42,8 @@ reasons! {
     RESTORED_BY_USER = "RestoredByUser", Final;
     /// The file belongs to another user, so that it could not be put back as it was.
     OTHER_OWNER = "OtherOwner", Final;
+    /// The library's user may not write in the file's folder, so that nothing could be put in the file's place.
+    FOLDER_NOT_WRITABLE = "FolderNotWritable", Temporary;
     /// ffprobe cannot read the file.
     UNREADABLE = "Unreadable", Final;
     /// No video stream but attached pictures.
@@ -125,6 +127,8 @@ reasons! {
     POD_LOST = "PodLost", Temporary;
     /// Not enough free space for the work folder or the replacement.
     NO_SPACE = "NoSpace", Temporary;
+    /// The encoded file is gone, or not the one that was verified; the source is untouched.
+    BAD_OUTPUT = "BadOutput", Temporary;
     /// Another pod holds the claim on the path.
     CLAIM_HELD = "ClaimHeld", Temporary;
     /// The volume is not the one that was prepared.

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 /// A folder below which files are opened.
@@ -183,6 +183,13 @@ impl Folder {
             }
         }
         Ok(names)
+    }
+
+    /// Whether this process's user is refused to make and remove names in the folder. The kernel looks at rights before it looks
+    /// whether the mount is read-only, so that a role which cannot write itself can tell for one that can.
+    pub(crate) fn refuses_names(&self) -> bool {
+        let asked = rustix::fs::accessat(&self.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty());
+        matches!(asked, Err(Errno::ACCESS | Errno::PERM))
     }
 
     /// The same folder, held open once more.

@@ -129,6 +129,7 @@ pub(crate) fn outside(root: &Root, path: &Path, known: Known) -> io::Result<(Fac
         marker: marker_beside(root, path)?,
         folder_marker: folder_marker(root, path)?,
         unfinished_sibling: unfinished_sibling(root, path)?,
+        folder_is_closed: root.parent_of(path).ok().map(|(folder, _)| folder.refuses_names()),
         ..Facts::default()
     };
     let mut attributes = attributes(&root.stat(path)?);
@@ -365,6 +366,23 @@ mod tests {
         std::fs::create_dir_all(dir.path().join(".av1/state/claims")).unwrap();
         std::fs::write(dir.path().join(".av1/state/claims").join(path_hash("a/b/x.mkv")), "{}").unwrap();
         assert_ne!(links(true), reasons::HARD_LINKED);
+    }
+
+    #[test]
+    fn a_folder_in_which_no_name_can_be_made_is_told_before_the_file_is_probed() {
+        use std::os::unix::fs::PermissionsExt;
+        let (dir, root) = library();
+        let path = Path::new("a/b/x.mkv");
+        let file = std::fs::File::open(dir.path().join(path)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(7_200)).unwrap();
+        let closed = || outside(&root, path, Known::default()).unwrap().0.folder_is_closed;
+        assert_eq!(closed(), Some(false));
+        std::fs::set_permissions(dir.path().join("a/b"), PermissionsExt::from_mode(0o555)).unwrap();
+        // Nothing is closed to root.
+        let root_runs = rustix::process::geteuid().is_root();
+        assert_eq!(closed(), Some(!root_runs));
+        assert_eq!(reason(&root, "a/b/x.mkv") == reasons::FOLDER_NOT_WRITABLE, !root_runs);
+        std::fs::set_permissions(dir.path().join("a/b"), PermissionsExt::from_mode(0o755)).unwrap();
     }
 
     #[test]

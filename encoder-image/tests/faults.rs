@@ -77,11 +77,12 @@ fn a_trash_on_another_file_system_gets_a_proven_copy() {
     let library = std::path::PathBuf::from(std::env::var_os("AV1_XDEV_LIBRARY").expect("AV1_XDEV_LIBRARY"));
     let mut tally = Tally::default();
     let bench = |scene, method| Bench::with_sizes(scene, method, Some(&library), 300_000, 100_000);
-    let both = [Scene::Replace, Scene::Undo].into_iter().flat_map(|scene| METHODS.map(|method| (scene, method)));
-    for (scene, method) in both {
+    let scenes = [Scene::Replace, Scene::Container, Scene::Undo, Scene::UndoContainer];
+    let all = scenes.into_iter().flat_map(|scene| METHODS.map(|method| (scene, method)));
+    for (scene, method) in all {
         let points = bench(scene, method).trace();
         assert!(points.iter().any(|point| point.starts_with("settle::stow_copy")), "{points:?}");
-        assert!(scene != Scene::Undo || points.iter().any(|p| p.starts_with("restore::stage_copy")), "{points:?}");
+        assert!(scene.role() == "settle" || points.iter().any(|p| p.starts_with("restore::stage_copy")), "{points:?}");
         let wanted = bench(scene, method).undisturbed_end();
         for point in &points {
             let bench = bench(scene, method);
@@ -97,6 +98,18 @@ fn a_trash_on_another_file_system_gets_a_proven_copy() {
         }
     }
     tally.finish("trash on another file system");
+    for scene in [Scene::Container, Scene::UndoContainer] {
+        let bench = bench(scene, "Exchange");
+        let folder = bench.film().parent().unwrap().to_owned();
+        let old = folder.join(if scene == Scene::Container { "film.avi" } else { "film.mkv" });
+        let (run, ()) = bench.held("pod-1", "settle::rename_out::before", || {
+            std::fs::write(folder.join("new"), b"a better copy").unwrap();
+            std::fs::rename(folder.join("new"), &old).unwrap();
+        });
+        assert_eq!(run.code, Some(0), "{scene:?}: {run:?}");
+        assert_eq!(std::fs::read(&old).unwrap(), b"a better copy", "{scene:?}");
+        assert_eq!((bench.lost(&bench.names()), bench.beside()), (None, vec!["film.avi".into(), "film.mkv".into()]));
+    }
 }
 
 #[test]
@@ -171,11 +184,24 @@ fn a_file_that_another_program_puts_at_the_name_just_before_the_swap_stays() {
 }
 
 #[test]
+fn a_swap_that_was_begun_is_finished_whatever_is_asked_for_next() {
+    for method in METHODS {
+        let bench = Bench::new(Scene::Replace, method);
+        let full = "settle::journal::swapped::before=return(ENOSPC)";
+        let run = bench.next("pod-1", &[], Some(full));
+        assert_eq!((run.code, run.reason()), (Some(1), Some("NoSpace".to_owned())), "{method}: {run:?}");
+        let run = bench.changed(r#"{"verdict": "Failed", "reason": "TooManyFailures", "output": null}"#);
+        assert_eq!((run.code, run.verdict()), (Some(0), Some("Replaced".to_owned())), "{method}: {run:?}");
+        assert_eq!(bench.end(), Bench::undisturbed(Scene::Replace, method), "{method}");
+    }
+}
+
+#[test]
 fn a_bad_copy_is_not_swapped_in() {
     let bench = Bench::new(Scene::Replace, "Exchange");
     bench.spoil_output();
     let run = bench.next("pod-1", &[], None);
-    assert_eq!((run.code, run.reason()), (Some(1), Some("IoError".to_owned())), "{run:?}");
+    assert_eq!((run.code, run.reason()), (Some(1), Some("BadOutput".to_owned())), "{run:?}");
     assert!(run.message().unwrap().contains("SHA-256"), "{run:?}");
     bench.whole("Exchange").unwrap();
     assert_eq!(bench.beside(), ["film.mkv"]);
@@ -246,6 +272,9 @@ fn a_missing_right_is_final_and_holds_nothing_up() {
         assert_eq!((run.code, run.retryable()), (Some(1), Some(false)), "{run:?}");
         bench.whole(method).unwrap();
         assert_eq!(bench.beside(), ["film.mkv"]);
+        let left = bench.names();
+        assert!(left.keys().any(|path| path.contains("/receipts/")), "{left:?}");
+        assert!(!left.keys().any(|path| path.contains("/journal/") || path.contains("/claims/")), "{left:?}");
         // The claim is let go of, and the work is still there.
         mode(&bench, 0o755);
         assert_eq!(bench.next("pod-2", &[], None).verdict().as_deref(), Some("Replaced"));

@@ -81,7 +81,7 @@ pub enum Step {
     RenameIn,
     /// Rename `side` back to the own name, which is free.
     RenameBack,
-    /// Rename the own name back to `part`, which is free.
+    /// Rename the own name to `part`, which is free: back to where it was, or aside before it goes.
     RenameOut,
     /// Move the old file to where it is kept.
     Stow(From),

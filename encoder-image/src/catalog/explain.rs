@@ -130,7 +130,7 @@ mod tests {
         let root = Root::open(dir.path()).unwrap();
         let facts = gather_all(&root, Path::new("x.mkv"), Known::default()).unwrap();
         let told = explained(FileExplanation::default(), &facts, &rules);
-        assert_eq!((told.reason.as_str(), told.size, told.gates.len()), (reasons::TOO_SMALL, 11, 27));
+        assert_eq!((told.reason.as_str(), told.size, told.gates.len()), (reasons::TOO_SMALL, 11, 28));
         let stopped = told.gates.iter().find(|gate| gate.outcome == GateOutcome::Stopped).unwrap();
         assert_eq!((stopped.gate.as_str(), told.plan), ("TooSmall", None));
         assert!(told.no_plan.is_some());

@@ -87,7 +87,7 @@ impl std::convert::From<SettleError> for RoleFailure {
             SettleError::ClaimHeld { .. } => Self::new(reasons::CLAIM_HELD, text, true, exit::CLAIM_HELD),
             SettleError::Parked(_) => Self::new(reasons::IO_ERROR, text, false, exit::FAILURE),
             SettleError::Invalid(_) => Self::bad_input(reasons::INVALID_TASK, text),
-            SettleError::BadOutput(_) => Self::new(reasons::IO_ERROR, text, false, exit::FAILURE),
+            SettleError::BadOutput(_) => Self::new(reasons::BAD_OUTPUT, text, false, exit::FAILURE),
         }
     }
 }

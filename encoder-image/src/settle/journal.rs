@@ -9,7 +9,7 @@ use av1_media::journal::{Journal, MAX_JOURNAL, Record, VERSION};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::error::{Doing, SettleError};
 use super::place::{FILE_MODE, State, read_capped};
@@ -30,10 +30,11 @@ pub(super) fn restoring(job_uid: &str) -> String {
     format!("{job_uid}.restore")
 }
 
-/// Whether a job has a journal: it has not ended what it began.
+/// Whether a job has a journal that tells of a swap, or that cannot be read: it has not ended what it began.
 pub(super) fn is_open(state: &State, job_uid: &str) -> Result<bool, SettleError> {
     for stem in [job_uid.to_owned(), restoring(job_uid)] {
-        if state.journals.stat(&name(&stem)).doing(|| "looking for the job's journal".to_owned())?.is_some() {
+        let journal: Option<Journal<IgnoredAny>> = read(state, &stem)?;
+        if journal.is_some_and(|journal| journal.swap.is_some()) {
             return Ok(true);
         }
     }

@@ -252,7 +252,7 @@ impl Work<'_> {
     fn remove_work(&self, uid: &str, server: Timestamp) -> Result<(), String> {
         match journal::is_open(self.state, uid) {
             Ok(false) => {}
-            Ok(true) => return Err("it has a journal: what it began has not ended".to_owned()),
+            Ok(true) => return Err("its journal tells of a swap: what it began has not ended".to_owned()),
             Err(error) => return Err(error.to_string()),
         }
         let failed = |e: io::Error| format!("its work folder: {e}");

@@ -6,7 +6,7 @@ use std::io;
 use av1_crds::paths;
 use av1_crds::reasons;
 use av1_crds::settings::WhySidecars;
-use av1_crds::wire::{EncodeVerdict, FileIdentity, SettleTask};
+use av1_crds::wire::{EncodeVerdict, FileIdentity, PodFailure, SettleTask};
 use av1_media::identity::same_content;
 use av1_media::marker::{MAX_MARKER, Marker, OwnMarker, Why, why_is_ours, why_text};
 use av1_media::receipt::{
@@ -21,6 +21,7 @@ use super::error::{Doing, SettleError, is_lasting};
 use super::place::{Place, State, read_capped, stat_or_too_long, write_new, write_whole};
 use crate::beneath::Root;
 use crate::failpoint::durable;
+use crate::role::now;
 
 /// Most bytes of a sidecar that are read to see whose it is.
 pub(super) const MAX_WHY: usize = 1 << 20;
@@ -121,6 +122,15 @@ pub(super) fn target_exists(
         "{target:?} is there already, so the output could not get that name: move that file away, then ask for a retry"
     );
     Ok(Outcome::Receipt(Box::new(write_receipt(state, receipt)?)))
+}
+
+/// Writes down that the outcome could not be brought to the volume, and will not be until a person changes something.
+pub(super) fn failed(root: &Root, state: &State, task: &SettleTask, failure: &PodFailure) -> Result<(), SettleError> {
+    let mut receipt = receipt(root, task, &now().to_string())?;
+    receipt.verdict = EncodeVerdict::Failed;
+    receipt.reason.clone_from(&failure.reason);
+    receipt.message.clone_from(&failure.message);
+    write_receipt(state, receipt).map(|_| ())
 }
 
 /// Writes the receipt before all others of its path.

@@ -60,56 +60,71 @@ impl Goal {
     }
 }
 
-/// Does the work, or what is left of it.
+/// Does the work.
 pub(super) fn replace(
     root: &Root,
     state: &State,
     place: &Place,
     task: &SettleTask,
     output: &OutputFile,
-    earlier: Option<SettleJournal>,
 ) -> Result<Outcome, SettleError> {
     let goal = Goal::of(state, place, task, output)?;
-    let mut earlier = earlier.filter(|journal| journal.swap.is_some());
     for _ in 0..MOST_STARTS {
-        let (mut journal, swap) = match earlier.take() {
-            Some(journal) => (
-                JournalFile::resume(state, &task.job.uid, &journal)?,
-                journal.swap.ok_or(Outcome::SourceChanged { original: None }),
-            ),
-            None => prepare(root, state, place, &goal, task, output)?,
-        };
+        let (journal, swap) = prepare(root, state, place, &goal, task, output)?;
         let swap = match swap {
             Ok(swap) => swap,
             Err(outcome) => return Ok(outcome),
         };
-        let entry = goal.keep.in_trash.then(|| entry(task, &goal, &swap));
-        let swapping = Swapping {
-            place,
-            keep: &goal.keep.folder,
-            swap: &swap,
-            apart: goal.apart,
-            home: None,
-            entry: entry.as_ref(),
-        };
-        match swapping.run(&mut journal) {
-            Ok(Ended::Done) => return finish(root, state, place, task, &goal, &swap, &mut journal),
-            Ok(Ended::Changed { old_is_kept }) => {
-                let original = old_is_kept.then(|| goal.keep.path(task, &swap.kept_name));
-                return Ok(Outcome::SourceChanged { original });
-            }
-            Ok(Ended::Taken) => return record::target_exists(root, state, task, &goal.path, &swap.at),
-            Ok(Ended::StartOver) => {}
-            Err(error) => {
-                // The first error is the one to tell; what could not be taken back is finished by the next run.
-                if swapping.roll_back().unwrap_or(false) {
-                    let _ = journal::remove(state, &task.job.uid);
-                }
-                return Err(error);
-            }
+        if let Some(outcome) = carry_out(root, state, place, task, &goal, &swap, journal)? {
+            return Ok(outcome);
         }
     }
     Err(SettleError::Parked(format!("the copy beside the file was taken away {MOST_STARTS} times")))
+}
+
+/// Does what is left of a swap that was begun; none when nothing is.
+pub(super) fn resume(
+    root: &Root,
+    state: &State,
+    place: &Place,
+    old: &SettleJournal,
+    swap: &Swap,
+    output: &OutputFile,
+) -> Result<Option<Outcome>, SettleError> {
+    let goal = Goal::of(state, place, &old.task, output)?;
+    let journal = JournalFile::resume(state, &old.task.job.uid, old)?;
+    carry_out(root, state, place, &old.task, &goal, swap, journal)
+}
+
+/// Takes the swap to its end; none when another program took the copy away before the file was touched.
+fn carry_out(
+    root: &Root,
+    state: &State,
+    place: &Place,
+    task: &SettleTask,
+    goal: &Goal,
+    swap: &Swap,
+    mut journal: JournalFile,
+) -> Result<Option<Outcome>, SettleError> {
+    let entry = goal.keep.in_trash.then(|| entry(task, goal, swap));
+    let swapping =
+        Swapping { place, keep: &goal.keep.folder, swap, apart: goal.apart, home: None, entry: entry.as_ref() };
+    match swapping.run(&mut journal) {
+        Ok(Ended::Done) => finish(root, state, place, task, goal, swap, &mut journal).map(Some),
+        Ok(Ended::Changed { old_is_kept }) => {
+            let original = old_is_kept.then(|| goal.keep.path(task, &swap.kept_name));
+            Ok(Some(Outcome::SourceChanged { original }))
+        }
+        Ok(Ended::Taken) => record::target_exists(root, state, task, &goal.path, &swap.at).map(Some),
+        Ok(Ended::StartOver) => Ok(None),
+        Err(error) => {
+            // The first error is the one to tell; what could not be taken back is finished by the next run.
+            if swapping.roll_back().unwrap_or(false) {
+                let _ = journal::remove(state, &task.job.uid);
+            }
+            Err(error)
+        }
+    }
 }
 
 /// In a report-only library: the file is looked at once more, and the figures are written down.

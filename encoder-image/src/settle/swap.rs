@@ -245,12 +245,13 @@ impl Swapping<'_> {
     pub(super) fn look(&self) -> Result<Names, SettleError> {
         let look = || {
             let folder = &self.place.folder;
-            let (name, name_inode) = self.holds(folder, &self.place.name)?;
-            let (part, part_inode) = self.holds(folder, &self.place.part)?;
-            let (side, side_inode) = self.holds(folder, self.side())?;
+            let is_copy = self.keep.own_stat()?.st_dev != folder.own_stat()?.st_dev;
+            let (name, name_inode) = self.holds(folder, &self.place.name, false)?;
+            let (part, part_inode) = self.holds(folder, &self.place.part, false)?;
+            let (side, side_inode) = self.holds(folder, self.side(), false)?;
             let kept = match self.apart {
                 Some(Old::Stays | Old::Absent) => Holds::Nothing,
-                _ => self.holds(self.keep, OsStr::new(&self.swap.kept_name))?.0,
+                _ => self.holds(self.keep, OsStr::new(&self.swap.kept_name), is_copy)?.0,
             };
             let name = if self.apart == Some(Old::Absent) { Holds::Nothing } else { name };
             let other = if self.apart.is_some() { part_inode } else { name_inode };
@@ -259,23 +260,26 @@ impl Swapping<'_> {
         look().doing(|| "looking at the file and what is beside it".to_owned())
     }
 
-    fn holds(&self, folder: &Folder, name: &OsStr) -> io::Result<(Holds, Option<(u64, u64)>)> {
+    fn holds(&self, folder: &Folder, name: &OsStr, is_copy: bool) -> io::Result<(Holds, Option<(u64, u64)>)> {
         let Some(stat) = folder.stat(name)? else {
             return Ok((Holds::Nothing, None));
         };
         let identity = identity_at(folder, name)?;
-        let holds = identity.as_ref().map_or(Holds::Other, |found| self.classify(found));
+        let holds = identity.as_ref().map_or(Holds::Other, |found| classify(self.swap, found, is_copy));
         Ok((holds, Some((stat.st_dev, stat.st_ino))))
     }
+}
 
-    fn classify(&self, found: &FileIdentity) -> Holds {
-        if compare(&self.swap.old, found) != Comparison::Different {
-            Holds::Old
-        } else if same_content(&self.swap.new, found) {
-            Holds::New
-        } else {
-            Holds::Other
-        }
+/// What a file is. A copy on another file system may have a coarser time: it was proven by its hash when it got its name, and is
+/// once more before the old file goes. What came by a rename has the time that it had, so that a file which another program
+/// touched in that instant is told from the old one.
+fn classify(swap: &Swap, found: &FileIdentity, is_copy: bool) -> Holds {
+    if compare(&swap.old, found) != Comparison::Different || is_copy && same_content(&swap.old, found) {
+        Holds::Old
+    } else if same_content(&swap.new, found) {
+        Holds::New
+    } else {
+        Holds::Other
     }
 }
 
@@ -306,4 +310,41 @@ pub(super) fn proven_copy(mut from: File, to: &Folder, name: &OsStr, hash: &str)
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the copy differs from the file"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use av1_crds::library::SwapMethod;
+
+    use super::*;
+
+    #[test]
+    fn only_a_copy_on_another_file_system_may_have_another_time_than_the_old_file() {
+        let file = |fingerprint: &str, modified_time_ns| FileIdentity {
+            size: 5,
+            modified_time_ns,
+            changed_time_ns: 2,
+            inode: 3,
+            fingerprint: fingerprint.to_owned(),
+        };
+        let swap = Swap {
+            method: SwapMethod::Exchange,
+            old: file("old", 1_234_567_891),
+            old_sha256: String::new(),
+            new: file("new", 7),
+            new_sha256: String::new(),
+            kept_name: "film.mkv".to_owned(),
+            new_name: None,
+            at: String::new(),
+            until: None,
+            not_kept: Vec::new(),
+        };
+        assert_eq!(classify(&swap, &file("old", 1_000_000_000), true), Holds::Old);
+        assert_eq!(classify(&swap, &file("old", 1_000_000_000), false), Holds::Other);
+        assert_eq!(classify(&swap, &file("old", 1_234_567_891), false), Holds::Old);
+        for is_copy in [false, true] {
+            assert_eq!(classify(&swap, &file("other", 1_234_567_891), is_copy), Holds::Other);
+            assert_eq!(classify(&swap, &file("new", 9), is_copy), Holds::New);
+        }
+    }
 }

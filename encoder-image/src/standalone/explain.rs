@@ -160,7 +160,9 @@ fn look(place: &Place, config: &Config) -> io::Result<(Facts, Verdict, Vec<Step>
     };
     let mut facts = facts::gather_all(&root, &place.path, Known { decisions: known, ..Known::default() })?;
     // Files are replaced by the owner of the library's .av1, whoever asks.
+    let asks = facts.process_uid;
     facts.process_uid = root.stat(Path::new(paths::AV1_DIR)).ok().map(|stat| stat.st_uid);
+    facts.folder_is_closed = facts.folder_is_closed.filter(|_| facts.process_uid == asks);
     let rules = volume::rules(&root, config.scan.clone(), config.settings.clone());
     let (verdict, steps) = (judge(&facts, &rules), explain(&facts, &rules));
     Ok((facts, verdict, steps))

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use av1_crds::reasons;
 use av1_crds::wire::{
-    EncodeProgress, EncodeResult, EncodeTask, EncodeVerdict, FileIdentity, JobId, SettleResult, SettleTask,
+    EncodeProgress, EncodeResult, EncodeTask, EncodeVerdict, FileIdentity, JobId, PodFailure, SettleResult, SettleTask,
     SettleVerdict,
 };
 use av1_crds::{library::ScanRules, settings::Settings};
@@ -23,7 +23,7 @@ use super::child::{Child, End};
 use super::library::{Library, random_id};
 use super::stop::Stop;
 use crate::encode::files::{read_json, replace_json};
-use crate::settle::cleanup::remove_work;
+use crate::settle::{cleanup::remove_work, is_swapping};
 use crate::{beneath::Root, role::now, workdir};
 
 /// How often a role is looked at.
@@ -72,6 +72,9 @@ pub(crate) struct Job {
     pub(crate) phase: Phase,
     /// Attempts that failed.
     pub(crate) failures: u32,
+    /// Encodes whose output was spoiled or gone when it was to be settled.
+    #[serde(default)]
+    pub(crate) bad_outputs: u32,
     /// When it may be tried again, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) not_before: Option<String>,
@@ -132,6 +135,7 @@ impl Job {
             modified_time_ns,
             phase: Phase::Queued,
             failures: 0,
+            bad_outputs: 0,
             not_before: None,
             settings: None,
             source: None,
@@ -192,6 +196,8 @@ impl Job {
                     }
                     return left;
                 }
+                // The outcome stands, and what settle began is finished by it alone.
+                Err(why) if self.phase == Phase::Settling => return self.waits(common, &why),
                 Err(why) => return self.failed(common, reasons::IO_ERROR, &why, true).unwrap_or(Left::Waits(why)),
             }
         }
@@ -269,7 +275,8 @@ impl Job {
     }
 
     fn verdict(&mut self, common: &Common, result: EncodeResult) -> Result<Option<Left>, String> {
-        if result.reason == reasons::SOURCE_CHANGED || result.source.is_none() {
+        let settles_nothing = result.reason == reasons::SOURCE_CHANGED || result.source.is_none();
+        if settles_nothing && !self.is_swapping(common) {
             return Ok(Some(Left::Finished {
                 verdict: result.verdict,
                 reason: result.reason,
@@ -282,17 +289,20 @@ impl Job {
         Ok(None)
     }
 
+    /// Saves the state where nothing depends on it: what is in memory goes on, and an earlier state leads to the same.
+    fn try_save(&self, common: &Common) {
+        if let Err(why) = self.save(common) {
+            tracing::error!("{why}");
+        }
+    }
+
     /// Counts a failure: another attempt later, or none any more, which is recorded on the volume.
     fn failed(&mut self, common: &Common, reason: &str, message: &str, retryable: bool) -> Option<Left> {
         self.failures += 1;
-        let told = |saved: Result<(), String>| match saved {
-            Ok(()) => {}
-            Err(why) => tracing::error!("{why}"),
-        };
         if retryable && self.failures < common.max_attempts {
             self.phase = Phase::Queued;
             self.not_before = Some(self.back_off());
-            told(self.save(common));
+            self.try_save(common);
             return Some(Left::Waits(format!("{reason}: {message}")));
         }
         let reason = if retryable { reasons::TOO_MANY_FAILURES } else { reason };
@@ -315,7 +325,7 @@ impl Job {
             encode_seconds: 0.0,
             chunks_resumed: 0,
         });
-        told(self.save(common));
+        self.try_save(common);
         None
     }
 
@@ -360,18 +370,47 @@ impl Job {
         };
         let why = match end {
             End::Done(result) => return Ok(Some(settled(&outcome, &result))),
+            End::Failed(failure) if !failure.retryable => return Ok(self.given_up(common, failure)),
             End::Failed(failure) => failure.message,
             End::Lost(why) => why,
         };
-        self.failures += 1;
-        if self.failures >= SETTLE_ATTEMPTS || common.stop.is_asked() {
-            self.not_before = Some(self.back_off());
-            self.save(common)?;
-            return Ok(Some(Left::Waits(format!("its outcome could not be brought to the volume: {why}"))));
+        if self.failures + 1 >= SETTLE_ATTEMPTS || common.stop.is_asked() {
+            return Ok(Some(self.waits(common, &why)));
         }
+        self.failures += 1;
         tracing::warn!("settling {}: {why}; tried again", self.path);
         common.stop.wait(Duration::from_secs(1 << self.failures));
         Ok(None)
+    }
+
+    /// The outcome could not be brought to the volume: it stands, and is tried again later.
+    fn waits(&mut self, common: &Common, why: &str) -> Left {
+        self.failures += 1;
+        self.not_before = Some(self.back_off());
+        self.try_save(common);
+        Left::Waits(format!("its outcome could not be brought to the volume: {why}"))
+    }
+
+    /// What a failure of settle comes to that another attempt would meet again. Settle has written it down.
+    fn given_up(&mut self, common: &Common, failure: PodFailure) -> Option<Left> {
+        let PodFailure { reason, message, .. } = failure;
+        let of_volume = [reasons::WRONG_VOLUME, reasons::OWNED_BY_ANOTHER].contains(&reason.as_str());
+        if of_volume || self.is_swapping(common) {
+            return Some(self.waits(common, &message));
+        }
+        if reason != reasons::BAD_OUTPUT {
+            return Some(Left::Finished { verdict: EncodeVerdict::Failed, reason, message });
+        }
+        // The attempts of an encode count anew with each verdict.
+        self.failures = self.bad_outputs;
+        self.bad_outputs += 1;
+        self.outcome = None;
+        self.failed(common, &reason, &message, true)
+    }
+
+    /// Whether settle began to swap names and has not ended.
+    fn is_swapping(&self, common: &Common) -> bool {
+        Root::open(&common.library.root).map_or(true, |root| is_swapping(&root, &self.uid))
     }
 
     fn id(&self) -> JobId {
@@ -393,7 +432,101 @@ fn settled(outcome: &EncodeResult, result: &SettleResult) -> Left {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use av1_crds::settings::SettingsSections;
+
     use super::*;
+
+    fn common(root: &Path) -> Common {
+        let none = SettingsSections::default();
+        Common {
+            library: Library::open(root).unwrap(),
+            settings: Settings::resolve(&none, &none).unwrap(),
+            scan: ScanRules::resolve(None).unwrap(),
+            workers: 0,
+            max_attempts: 3,
+            force: Vec::new(),
+            again: false,
+            board: Board::default(),
+            stop: Stop::default(),
+        }
+    }
+
+    /// A job whose file was encoded and is to be settled.
+    fn settling() -> Job {
+        let outcome = EncodeResult {
+            verdict: EncodeVerdict::Encoded,
+            reason: reasons::ENCODED.to_owned(),
+            message: String::new(),
+            source: Some(FileIdentity::default()),
+            output: None,
+            report_sha256: None,
+            size_gate: None,
+            pinning: Default::default(),
+            frames: 0,
+            encode_seconds: 0.0,
+            chunks_resumed: 0,
+        };
+        let mut job = Job::new("film.mkv", 1, 2).unwrap();
+        (job.phase, job.source, job.outcome) = (Phase::Settling, outcome.source.clone(), Some(outcome));
+        job
+    }
+
+    #[test]
+    fn an_outcome_stands_whatever_goes_wrong_around_settle() {
+        let dir = tempfile::tempdir().unwrap();
+        let common = common(dir.path());
+        // No role can be started any more; later the state cannot be written either.
+        let folder = common.library.temporary.folder().unwrap();
+        fs::remove_dir_all(folder.parent().unwrap()).unwrap();
+        let mut job = settling();
+        let outcome = job.outcome.clone();
+        for failures in [0, 4, 5, 100] {
+            job.failures = failures;
+            assert!(matches!(job.drive(&common), Left::Waits(_)), "{failures}");
+            assert_eq!((job.phase, &job.outcome), (Phase::Settling, &outcome), "{failures}");
+            assert!(!job.may_start(), "{failures}");
+            let _ = fs::remove_dir_all(common.library.run_dir().join("jobs"));
+        }
+    }
+
+    #[test]
+    fn a_failure_of_settle_that_stays_ends_the_job_unless_the_names_are_half_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let common = common(dir.path());
+        let given_up = |job: &mut Job, reason: &str| {
+            let failure = PodFailure { reason: reason.to_owned(), message: "m".to_owned(), retryable: false };
+            job.given_up(&common, failure)
+        };
+        let ended = given_up(&mut settling(), reasons::IO_ERROR);
+        assert!(matches!(ended, Some(Left::Finished { verdict: EncodeVerdict::Failed, .. })), "{ended:?}");
+        let mut job = settling();
+        assert!(matches!(given_up(&mut job, reasons::WRONG_VOLUME), Some(Left::Waits(_))));
+        assert_eq!((job.phase, job.outcome.is_some()), (Phase::Settling, true));
+        let journals = common.library.root.join(av1_crds::paths::AV1_DIR).join(av1_crds::paths::JOURNAL_DIR);
+        fs::write(journals.join(format!("{}.jsonl", job.uid)), "not a journal\n").unwrap();
+        assert!(matches!(given_up(&mut job, reasons::IO_ERROR), Some(Left::Waits(_))));
+        assert_eq!((job.phase, job.outcome.is_some()), (Phase::Settling, true));
+    }
+
+    #[test]
+    fn a_spoiled_output_is_encoded_again_but_not_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let common = common(dir.path());
+        let mut job = settling();
+        let outcome = job.outcome.clone();
+        let failure = PodFailure { reason: reasons::BAD_OUTPUT.to_owned(), message: "m".to_owned(), retryable: false };
+        for _ in 0..2 {
+            assert!(matches!(job.given_up(&common, failure.clone()), Some(Left::Waits(_))));
+            assert_eq!((job.phase, &job.outcome), (Phase::Queued, &None));
+            assert!(!job.may_start());
+            // Each verdict counts failures anew.
+            (job.phase, job.outcome, job.failures) = (Phase::Settling, outcome.clone(), 0);
+        }
+        assert_eq!(job.given_up(&common, failure), None);
+        assert_eq!(job.outcome.unwrap().reason, reasons::TOO_MANY_FAILURES);
+    }
 
     #[test]
     fn two_jobs_for_one_file_have_folders_of_their_own() {

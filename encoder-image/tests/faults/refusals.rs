@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use serde_json::{Value, json};
 
-use super::bench::{Bench, JOB, Run, hash};
+use super::bench::{Bench, JOB, Run, hash, identity};
 use super::scenes::Scene;
 
 const FILM: &str = "Heat (1995)/film.mkv";
@@ -190,12 +190,21 @@ fn one_replacement_that_cannot_be_looked_at_keeps_its_own_original_alone() {
 }
 
 #[test]
-fn a_work_folder_whose_job_has_a_journal_stays() {
+fn a_work_folder_stays_as_long_as_its_jobs_journal_tells_of_a_swap() {
     let bench = Bench::new(Scene::Purge, "Exchange");
-    fs::write(bench.library().join(".av1/state/journal/0002-job.jsonl"), "").unwrap();
+    let journal = bench.library().join(".av1/state/journal/0002-job.jsonl");
+    let film = identity(&bench.film());
+    let begin = json!({"record": "begin", "v": 1, "task": {}});
+    let swapping = json!({"record": "swapping", "method": "Exchange", "old": film, "oldSha256": "o", "new": film,
+                          "newSha256": "n", "keptName": "film.mkv", "at": "2026-01-01T00:00:00Z", "notKept": []});
+    fs::write(&journal, format!("{begin}\n{swapping}\n")).unwrap();
     let result = done(&bench.next("pod-1", &[], None));
     assert_eq!((&result["workRemoved"], &result["kept"][0]["what"]), (&json!(0), &json!("0002-job")));
     assert!(bench.library().join(".av1/work/0002-job/1/chunks/1.ivf").exists());
+    fs::write(&journal, format!("{begin}\n")).unwrap();
+    let result = done(&bench.changed(r#"{"trash": []}"#));
+    assert_eq!((&result["workRemoved"], &result["keptCount"]), (&json!(1), &json!(0)), "{result}");
+    assert!(!bench.library().join(".av1/work/0002-job").exists());
 }
 
 #[test]

@@ -10,11 +10,12 @@ use crate::identity::same_content;
 use crate::receipt::{Receipt, settings_digest};
 
 /// Reasons of an encode pod that this chain judges afresh, because they are not about the content of the file.
-const JUDGED_AFRESH: [&str; 6] = [
+const JUDGED_AFRESH: [&str; 7] = [
     reasons::SKIP_MARKER,
     reasons::TOO_SMALL,
     reasons::HARD_LINKED,
     reasons::OTHER_OWNER,
+    reasons::FOLDER_NOT_WRITABLE,
     reasons::NOT_REGULAR,
     reasons::NOT_FOUND,
 ];

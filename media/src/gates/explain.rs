@@ -91,6 +91,10 @@ fn outside(gate: &str, facts: &Facts, rules: &Rules) -> Option<Option<String>> {
         "other_owner" => attributes
             .zip(facts.process_uid)
             .map(|(a, process)| format!("belongs to user {} and group {}; replaced by user {process}", a.uid, a.gid)),
+        "folder_not_writable" => facts.folder_is_closed.map(|closed| match closed {
+            true => "its folder cannot be written to, which the figures alone do not need".to_owned(),
+            false => "its folder can be written to".to_owned(),
+        }),
         _ => return None,
     })
 }

@@ -1,9 +1,10 @@
-//! Gates that need no look into the file: markers, size, age, kind, links, name, owner.
+//! Gates that need no look into the file: markers, size, age, kind, links, name, owner, folder.
 
 use av1_crds::figures;
 use av1_crds::library::HardLinks;
 use av1_crds::paths::SKIP_SUFFIX;
 use av1_crds::reasons;
+use av1_crds::settings::ReplacementMode;
 use av1_crds::wire::FileState;
 
 use super::{Attributes, EarlierLook, Facts, FileKind, Rules, Verdict};
@@ -124,6 +125,15 @@ pub(super) fn other_owner(facts: &Facts, _: &Rules) -> Option<Verdict> {
     (uid != process).then(|| {
         let message = format!("belongs to user {uid} and group {gid}, but the library's pods run as user {process}: set spec.pods.runAsUser to {uid}, or give the file to user {process}");
         Verdict::skipped(reasons::OTHER_OWNER, message)
+    })
+}
+
+/// Without the right to make names beside the file an encode would be for nothing, unless only its figures are wanted.
+pub(super) fn folder_not_writable(facts: &Facts, rules: &Rules) -> Option<Verdict> {
+    let process = facts.process_uid.filter(|_| facts.folder_is_closed == Some(true))?;
+    (rules.settings.replacement_mode != ReplacementMode::ReportOnly).then(|| {
+        let message = format!("user {process}, as whom the library's pods run, may not write in its folder, so that nothing could be put in its place: give that user the right to write there; looked at again");
+        Verdict::skipped(reasons::FOLDER_NOT_WRITABLE, message)
     })
 }
 

@@ -107,6 +107,8 @@ pub struct Facts {
     pub claimed: bool,
     /// User that the pod runs as.
     pub process_uid: Option<u32>,
+    /// Whether that user is refused to write in the file's folder.
+    pub folder_is_closed: Option<bool>,
     /// What ffprobe said.
     pub content: Option<Content>,
 }
@@ -255,6 +257,7 @@ pub const CHAIN: &[Gate] = chain![
     file::unrepresentable_name,
     decided::decided_before,
     file::other_owner,
+    file::folder_not_writable,
     content::unreadable,
     content::no_video,
     content::already_av1,

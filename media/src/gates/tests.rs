@@ -67,6 +67,7 @@ fn film() -> Facts {
         decisions: Some(Vec::new()),
         earlier_look: EarlierLook::None,
         process_uid: Some(1_000),
+        folder_is_closed: Some(false),
         content: read("matroska,webm", &[video(), audio("aac")]),
         ..Facts::default()
     }
@@ -310,6 +311,23 @@ fn another_owner_is_named_with_the_user_to_set() {
     let verdict = verdict(&Facts { process_uid: Some(1_001), ..film() });
     assert_eq!(verdict.reason, reasons::OTHER_OWNER);
     assert!(verdict.message.contains("set spec.pods.runAsUser to 1000"), "{}", verdict.message);
+}
+
+#[test]
+fn a_folder_that_the_librarys_user_may_not_write_in_stops_the_file_unless_only_its_figures_are_wanted() {
+    let closed = Facts { folder_is_closed: Some(true), ..film() };
+    let found = verdict(&closed);
+    assert_eq!((found.reason.as_str(), found.standing()), (reasons::FOLDER_NOT_WRITABLE, Standing::Temporary));
+    assert!(found.message.contains("user 1000"), "{}", found.message);
+    let mode = |replacement_mode| {
+        let rules = rules();
+        judge(&closed, &Rules { settings: Settings { replacement_mode, ..rules.settings }, ..rules }).reason
+    };
+    assert_eq!(mode(ReplacementMode::ReportOnly), reasons::ELIGIBLE);
+    assert_eq!(mode(ReplacementMode::Beside), reasons::FOLDER_NOT_WRITABLE);
+    assert_eq!(reason(&Facts { folder_is_closed: None, ..film() }), reasons::ELIGIBLE);
+    let skipped = decided(decision(EncodeVerdict::Skipped, reasons::FOLDER_NOT_WRITABLE));
+    assert_eq!(reason(&skipped), reasons::ELIGIBLE, "it is judged afresh");
 }
 
 #[test]

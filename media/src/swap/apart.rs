@@ -3,7 +3,9 @@
 //!
 //! The new file gets its name by a rename that fails when it is taken, or by a link, so nothing of another program is
 //! overwritten. After a link the file has two names until `part` goes: what another program puts over the new one in that
-//! instant, it puts over the file itself. The old file goes only when the new one is whole at its name.
+//! instant, it puts over the file itself. The old file goes only when the new one is whole at its name. Where it has to be copied
+//! to be kept, it is renamed to `part`, which is free by then, before it goes: the name itself is never unlinked, because another
+//! program may have put its own file there while the copy was read.
 
 use super::{From, Holds, LOST, Names, ODD, Step, TAKEN};
 
@@ -40,9 +42,13 @@ pub fn next(old: Old, spare: bool, names: &Apart) -> Step {
         (Nothing, New, _) => away,
         (Nothing, Nothing, Nothing) if there || old == Old::Absent => Step::StartOver,
         (Nothing | Other, Nothing, kept) => Step::Changed { old_is_kept: kept == Holds::Old },
+        (New, Holds::Old, Holds::Old) if old == Old::Goes => Step::DropKept(From::Part),
+        (New, Holds::Old, Nothing) if old == Old::Goes => Step::Stow(From::Part),
+        // Another program's file came between and was set aside: it goes back.
+        (New, Other, Holds::Old | Nothing) if old == Old::Goes && names.name == Nothing => Step::RenameIn,
         (New, Nothing, kept) => match (old, kept) {
             (Old::Stays | Old::Absent, _) => Step::Done,
-            (Old::Goes, Holds::Old) if there => Step::DropKept(From::Name),
+            (Old::Goes, Holds::Old) if there => Step::RenameOut,
             (Old::Goes, Holds::Old) => Step::Done,
             (Old::Goes, _) if there => Step::Stow(From::Name),
             // What another program put at the old name was not encoded.
@@ -63,11 +69,15 @@ mod tests {
     fn apply(step: Step, n: Apart) -> Option<Apart> {
         let after = match step {
             Step::Place => Apart { side: n.part, side_is_name: true, ..n },
-            Step::DropPart | Step::PutBack => Apart { part: Holds::Nothing, side_is_name: false, ..n },
+            Step::DropPart | Step::PutBack | Step::DropKept(From::Part) => {
+                Apart { part: Holds::Nothing, side_is_name: false, ..n }
+            }
             Step::Withdraw => Apart { part: n.side, side: Holds::Nothing, ..n },
             Step::Stow(From::Name) => Apart { kept: n.name, name: Holds::Nothing, ..n },
             Step::Unstow => Apart { name: n.kept, kept: Holds::Nothing, ..n },
-            Step::DropKept(From::Name) => Apart { name: Holds::Nothing, ..n },
+            Step::Stow(From::Part) => Apart { kept: n.part, part: Holds::Nothing, ..n },
+            Step::RenameOut => Apart { part: n.name, name: Holds::Nothing, ..n },
+            Step::RenameIn => Apart { name: n.part, part: Holds::Nothing, ..n },
             Step::Done | Step::StartOver | Step::Changed { .. } | Step::Taken | Step::Park(_) => return None,
             step => panic!("{step:?} is of the other table"),
         };
@@ -144,6 +154,32 @@ mod tests {
             }
             assert_eq!((next(old, true, &now), now.side, (now.name, now.kept)), (Step::Done, Holds::New, end));
         }
+    }
+
+    /// To another file system the old file is copied, and stays at its name until the next steps.
+    fn copied(name: Holds) -> Apart {
+        Apart { name, part: Holds::Nothing, side: Holds::New, kept: Holds::Old, side_is_name: false }
+    }
+
+    #[test]
+    fn an_old_file_that_was_copied_is_looked_at_under_our_own_name_before_it_goes() {
+        let mut now = copied(Holds::Old);
+        let mut steps = Vec::new();
+        while let Some(after) = apply(next(Old::Goes, true, &now), now) {
+            steps.push(next(Old::Goes, true, &now));
+            now = after;
+        }
+        assert_eq!(steps, [Step::RenameOut, Step::DropKept(From::Part)]);
+        assert_eq!((next(Old::Goes, true, &now), now), (Step::Done, copied(Holds::Nothing)));
+    }
+
+    #[test]
+    fn a_file_that_was_put_at_the_name_while_the_copy_was_read_goes_back_there() {
+        // It came between the look and the rename.
+        let aside = Apart { part: Holds::Other, ..copied(Holds::Nothing) };
+        assert_eq!(next(Old::Goes, true, &aside), Step::RenameIn);
+        assert_eq!(next(Old::Goes, true, &apply(Step::RenameIn, aside).unwrap()), Step::Done);
+        assert!(matches!(next(Old::Goes, true, &Apart { name: Holds::Other, ..aside }), Step::Park(_)));
     }
 
     #[test]
