@@ -246,6 +246,21 @@ fn a_host_path_library_stays_on_its_node() {
 }
 
 #[test]
+fn a_host_path_that_all_nodes_share_holds_no_pod_to_a_node() {
+    let mut library = library();
+    library.spec.volume =
+        serde_json::from_value(json!({"hostPath": {"path": "/media/films", "shared": true}})).unwrap();
+    assert_eq!(only_node(&library), None);
+    let pod = encode_of(&library).spec.unwrap().template.spec.unwrap();
+    assert_eq!(pod.affinity, None);
+    let path = pod.volumes.unwrap().into_iter().find_map(|volume| volume.host_path).unwrap();
+    assert_eq!((path.path.as_str(), path.type_.as_deref()), ("/media/films", Some("Directory")));
+    // What the schema refuses binds the pods to no node at all.
+    library.spec.volume = serde_json::from_value(json!({"hostPath": {"path": "/media/films"}})).unwrap();
+    assert_eq!(only_node(&library).as_deref(), Some(""));
+}
+
+#[test]
 fn what_the_user_asks_of_encode_pods_holds_beside_the_library_s_own_node() {
     let mut library = library();
     library.spec.volume = serde_json::from_value(json!({"hostPath": {"path": "/media/films", "node": "nas"}})).unwrap();

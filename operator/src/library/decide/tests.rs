@@ -212,6 +212,10 @@ fn what_is_wrong_with_a_volume_stands_in_the_condition_with_what_to_do() {
         claim: ClaimFacts::NotAClaim,
         ..observed(json!({"volume": {"hostPath": {"path": path, "node": "n"}}}))
     };
+    let shared = |path: &str| Observed {
+        claim: ClaimFacts::NotAClaim,
+        ..observed(json!({"volume": {"hostPath": {"path": path, "shared": true}}}))
+    };
     let as_root =
         observed(json!({"volume": {"persistentVolumeClaim": {"claimName": "media"}}, "pods": {"runAsUser": 0}}));
     let table = [
@@ -223,6 +227,9 @@ fn what_is_wrong_with_a_volume_stands_in_the_condition_with_what_to_do() {
         (with(found("Bound", "ReadWriteOnce")), "InProgress"),
         (host_path("/media2/films"), "HostPathNotAllowed"),
         (host_path("/media/films"), "InProgress"),
+        (shared("/media2/films"), "HostPathNotAllowed"),
+        (shared("/media/films"), "InProgress"),
+        (observed(json!({"volume": {"hostPath": {"path": "/media/films"}}})), "InvalidSettings"),
         (as_root, "RootNotAllowed"),
     ];
     for (o, expected) in table {
