@@ -2,7 +2,7 @@
 
 use av1_crds::EncodeJob;
 use av1_crds::library::{MediaLibrary, ScanRules, Scratch, SwapMethod};
-use av1_crds::settings::{Settings, SettingsSections};
+use av1_crds::settings::Settings;
 use av1_crds::wire::{
     CatalogTask, EncodeTask, EncodeVerdict, FileIdentity, JobId, LibraryId, OutputFile, PrepareStep, PrepareTask,
     PurgeTask, RestoreTask, ScanVerdict, SettleTask, Sidecar, SidecarsTask, SurveyTask, Wanted,
@@ -40,7 +40,7 @@ fn id() -> LibraryId {
 }
 
 fn settings() -> Settings {
-    Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap()
+    Settings::resolve(&[]).unwrap()
 }
 
 const USER: User = User { uid: 1000, gid: 1001 };
