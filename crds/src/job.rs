@@ -7,6 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::layers::SettingsFrom;
 use crate::settings::{Settings, SettingsSections};
 use crate::wire::{
     Check, Classification, EncodePlan, FileIdentity, MediaSummary, Pinning, QualityScore, SizeGateResult,
@@ -231,6 +232,10 @@ pub struct EncodeJobStatus {
     /// Effective settings, frozen when the encode starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
+    /// Where they came from, frozen with them: fields by their path, such as `sizeGate.maxPercent`, each in the highest place that
+    /// writes it. What is in none is the profile's or the product's default; what `spec.force` adds is not listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings_from: Option<SettingsFrom>,
     /// What `spec.desired` was when the job last began to act on it.
     pub desired: Desired,
     /// What `spec.retry` was then.

@@ -8,6 +8,7 @@ pub mod encoding;
 pub mod figures;
 pub mod job;
 pub mod labels;
+pub mod layers;
 pub mod library;
 pub mod metrics;
 pub mod paths;
@@ -15,6 +16,7 @@ pub mod profiles;
 pub mod quantity;
 pub mod reasons;
 pub mod schedule;
+pub mod schema;
 pub mod settings;
 pub mod wire;
 

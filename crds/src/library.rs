@@ -131,7 +131,8 @@ pub struct LibraryVolume {
     /// An NFS export; needs a namespace whose Pod Security allows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nfs: Option<NfsVolume>,
-    /// A folder of one node, below a prefix that the operator was started with (`--allow-host-path`).
+    /// A folder of one node, or of a network file system that the nodes themselves mount; below a prefix that the operator was
+    /// started with (`--allow-host-path`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_path: Option<HostPathVolume>,
     /// Folder below the volume's root that is the library's root. Default: the volume's root.
@@ -162,16 +163,25 @@ pub struct NfsVolume {
     pub path: String,
 }
 
-/// A folder of one node.
+/// A folder of one node, or one that leads to the same files on every node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = (
+    "has(self.node) != (has(self.shared) && self.shared)",
+    "spec.volume.hostPath takes exactly one of node and shared: write node: NAME where one node has the folder, or shared: true where the path leads to the same files on every node"
+))]
 pub struct HostPathVolume {
-    /// Absolute path on the node.
+    /// Absolute path on the node, or on every node.
     #[x_kube(validation = ("self.startsWith('/') && self.split('/').all(part, part != '..')", "spec.volume.hostPath.path is an absolute path without .."))]
     #[schemars(length(max = 4096))]
     pub path: String,
-    /// Name of the node that has it.
+    /// Name of the one node that has it; all pods of the library run there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
-    pub node: String,
+    pub node: Option<String>,
+    /// Whether the path leads to the same files on every node, as that of a network file system does which each of them mounts:
+    /// pods run anywhere then. On a node where it leads elsewhere they stop with WrongVolume. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
 }
 
 /// Which files are looked at.

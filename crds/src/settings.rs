@@ -1,7 +1,7 @@
 //! How a file is treated: the sections that a library and a job share, and what they come to together.
 //!
 //! Sections hold only what somebody wrote (every field is optional); [`Settings::resolve`] lays a job's sections over its
-//! library's and fills the rest with the defaults, which stand here and nowhere else.
+//! library's, those over the chart's, and fills the rest with the defaults, which stand here and nowhere else.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -11,6 +11,7 @@ pub use crate::encoding::{
     EncodeOverrides, EncoderChoice, EngineChoice, Metric, Profile, QualityRule, QualitySection, TargetQuality,
     TargetQualitySection, Tier,
 };
+use crate::layers::settled;
 use crate::profiles;
 use crate::quantity::{QuantityError, parse_seconds};
 use crate::reasons;
@@ -401,20 +402,26 @@ impl Settings {
         self.allow.iter().any(|allowed| allowed == reason)
     }
 
-    /// The effective values of `job` over `library` over the defaults.
+    /// The effective values of `layers`, lowest first, over the defaults: of each field that of the highest layer which writes it. An
+    /// empty list is written too.
+    ///
+    /// What a higher layer rules out in a lower one is left out of that:
+    /// - a profile TargetQuality below a fixed rate factor, grain or the engine FFmpeg, and those below that profile;
+    /// - `encode.targetQuality` where another profile holds;
+    /// - `encode.overrides` below a layer that names another encoder, but for `keyframeInterval`;
+    /// - `replacement.originals` below a mode that replaces none;
+    /// - `encode.targetQuality` and `verify.quality` below another of the same: their scores belong to their metric.
     ///
     /// # Errors
     /// [`QuantityError::Duration`] when `trashRetention` is not a duration.
-    pub fn resolve(library: &SettingsSections, job: &SettingsSections) -> Result<Self, QuantityError> {
+    pub fn resolve(layers: &[&SettingsSections]) -> Result<Self, QuantityError> {
+        let layers = settled(layers);
         macro_rules! pick {
-            ($($field:ident).+) => { pick_section!(job, $($field).+).or_else(|| pick_section!(library, $($field).+)) };
-        }
-        macro_rules! pick_section {
-            ($from:ident, $section:ident . $field:ident) => {
-                $from.$section.as_ref().and_then(|s| s.$field.clone())
+            ($section:ident . $field:ident) => {
+                layers.iter().rev().find_map(|layer| layer.$section.as_ref()?.$field.clone())
             };
-            ($from:ident, $section:ident . $inner:ident . $field:ident) => {
-                $from.$section.as_ref().and_then(|s| s.$inner.as_ref()).and_then(|i| i.$field.clone())
+            ($section:ident . $inner:ident . $field:ident) => {
+                layers.iter().rev().find_map(|layer| layer.$section.as_ref()?.$inner.as_ref()?.$field.clone())
             };
         }
         let retention = pick!(replacement.trash_retention).unwrap_or_else(|| TRASH_RETENTION.to_owned());
@@ -464,8 +471,7 @@ mod tests {
 
     #[test]
     fn forcing_a_gate_gives_leave_for_the_loss_behind_it_once_and_for_no_other() {
-        let none = SettingsSections::default();
-        let mut settings = Settings::resolve(&none, &none).unwrap();
+        let mut settings = Settings::resolve(&[]).unwrap();
         let forced = ["TooSmall", "DataStreams", "DolbyVision", "DataStreams"].map(str::to_owned);
         settings.force(&forced[..2]);
         settings.force(&forced);
@@ -486,11 +492,11 @@ mod tests {
             .unwrap()
         };
         let library: SettingsSections = section("http://hook:8080/av1?key=secret");
-        let settings = Settings::resolve(&library, &SettingsSections::default()).unwrap();
+        let settings = Settings::resolve(&[&library]).unwrap();
         assert_eq!(settings.notify_url.as_deref(), Some("http://hook:8080/av1?key=secret"));
         assert_eq!(settings.decode, DecodeCheck::Sampled);
         assert_eq!(settings.for_pods(), Settings { notify_url: None, ..settings.clone() });
-        assert_eq!(Settings::resolve(&library, &section("")).unwrap().notify_url, None);
+        assert_eq!(Settings::resolve(&[&library, &section("")]).unwrap().notify_url, None);
     }
 
     #[test]
@@ -500,7 +506,7 @@ mod tests {
         )
         .unwrap();
         let job: SettingsSections = serde_json::from_str(r#"{"encode":{"overrides":{"crf":20}}}"#).unwrap();
-        let settings = Settings::resolve(&library, &job).unwrap();
+        let settings = Settings::resolve(&[&library, &job]).unwrap();
         assert_eq!((settings.max_percent, settings.crf, settings.preset), (80, Some(20), None));
         assert_eq!(settings.drop_languages, ["ru"]);
         assert_eq!(settings.trash_retention_seconds, 604_800);

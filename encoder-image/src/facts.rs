@@ -314,16 +314,15 @@ fn exists(root: &Root, path: &Path) -> io::Result<bool> {
 mod tests {
     use av1_crds::library::ScanRules;
     use av1_crds::reasons;
-    use av1_crds::settings::{Settings, SettingsSections};
+    use av1_crds::settings::Settings;
     use av1_media::gates::judge;
 
     use super::*;
 
     fn rules() -> Rules {
-        let none = SettingsSections::default();
         let mut scan = ScanRules::resolve(None).unwrap();
         scan.min_size = 4;
-        Rules::new(scan, Settings::resolve(&none, &none).unwrap())
+        Rules::new(scan, Settings::resolve(&[]).unwrap())
     }
 
     fn library() -> (tempfile::TempDir, Root) {

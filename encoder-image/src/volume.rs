@@ -113,7 +113,6 @@ fn wrong(id: &str, found: &str) -> RoleFailure {
 
 #[cfg(test)]
 mod tests {
-    use av1_crds::settings::SettingsSections;
 
     use super::*;
 
@@ -127,9 +126,8 @@ mod tests {
     #[test]
     fn a_folder_of_this_machine_keeps_the_seconds_that_were_asked_for() {
         let dir = tempfile::tempdir().unwrap();
-        let none = SettingsSections::default();
         let scan = ScanRules::resolve(None).unwrap();
-        let rules = rules(&Root::open(dir.path()).unwrap(), scan, Settings::resolve(&none, &none).unwrap());
+        let rules = rules(&Root::open(dir.path()).unwrap(), scan, Settings::resolve(&[]).unwrap());
         assert_eq!((rules.on_nfs, rules.stable_seconds()), (false, 10));
     }
 }

@@ -1,6 +1,6 @@
 //! What is expected of a library's next encodes: its settings, what its encodes so far came to, and the pods that they get. Pure.
 
-use av1_crds::settings::{Settings, SettingsSections};
+use av1_crds::settings::Settings;
 use av1_crds::wire::VideoFigures;
 use av1_crds::{EncodeJob, EncodeJobStatus, MediaLibrary, Phase};
 use av1_media::encoders::Encoder;
@@ -22,10 +22,13 @@ pub(crate) struct Outlook {
 }
 
 impl Outlook {
-    /// Of `library`, whose jobs are among `jobs`; the error is a sentence about a setting.
-    pub(crate) fn new(library: &MediaLibrary, jobs: &[EncodeJob]) -> Result<Self, String> {
-        let sections = library.spec.sections();
-        let settings = Settings::resolve(&sections, &SettingsSections::default()).map_err(|error| error.to_string())?;
+    /// Of `library`, whose jobs are among `jobs`. Its settings are those that the catalog told: what the chart adds to the library's
+    /// own is known there; without them the library's own are taken. The error is a sentence about a setting.
+    pub(crate) fn new(library: &MediaLibrary, told: Option<Settings>, jobs: &[EncodeJob]) -> Result<Self, String> {
+        let settings = match told {
+            Some(settings) => settings,
+            None => Settings::resolve(&[&library.spec.sections()]).map_err(|error| error.to_string())?,
+        };
         let of_library = |job: &&EncodeJob| {
             job.spec.library_ref.name == library.name_any() && job.namespace() == library.namespace()
         };
@@ -142,13 +145,13 @@ pub(crate) mod tests {
         let mut other = encoded(json!({}));
         other.spec.library_ref.name = "series".to_owned();
         let jobs = [encoded(json!({})), encoded(json!({"run": 2})), encoded(json!({"sizeGate": null})), other];
-        let outlook = Outlook::new(&films, &jobs).unwrap();
+        let outlook = Outlook::new(&films, None, &jobs).unwrap();
         assert_eq!((outlook.experience.sizes(), outlook.experience.speeds()), (2, 1));
         assert_eq!(outlook.basis(), "sizes from 2 encodes of this library; times from one encode of this library");
         let source = done(&jobs[0]).unwrap().source;
         assert_eq!(outlook.predict(&source, 23, 4).seconds, Some(3_600));
         assert_eq!(
-            Outlook::new(&films, &[]).unwrap().basis(),
+            Outlook::new(&films, None, &[]).unwrap().basis(),
             "sizes and times from a rule of thumb, for none of this library's encodes can tell yet"
         );
     }
@@ -159,13 +162,15 @@ pub(crate) mod tests {
             json!({"encode": {"overrides": {"crf": 30}}, "concurrency": {"maxJobs": 3}}),
             json!({"placement": {"cpusPerJob": 8}}),
         );
-        let outlook = Outlook::new(&films, &[]).unwrap();
+        let outlook = Outlook::new(&films, None, &[]).unwrap();
         assert_eq!((outlook.slots, outlook.cpus), (3, Some(8)));
         let video = VideoFigures { width: 3840, height: 1600, ..VideoFigures::default() };
         let found = outlook.quality(&Source { size: 1, video }).unwrap();
         assert_eq!((found.crf, found.preset), (30, 3));
+        let told = Settings { max_percent: 70, ..outlook.settings };
+        assert_eq!(Outlook::new(&films, Some(told), &[]).unwrap().settings.max_percent, 70);
         let wrong = library(json!({"encode": {"overrides": {"preset": 40}}}), json!({}));
-        let error = Outlook::new(&wrong, &[]).unwrap().quality(&Source::default()).unwrap_err();
+        let error = Outlook::new(&wrong, None, &[]).unwrap().quality(&Source::default()).unwrap_err();
         assert!(error.contains("encode.overrides.preset is 40"), "{error}");
     }
 }

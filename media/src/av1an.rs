@@ -365,7 +365,7 @@ pub fn event(line: &str) -> Option<Event> {
 
 #[cfg(test)]
 mod tests {
-    use av1_crds::settings::{Settings, SettingsSections};
+    use av1_crds::settings::Settings;
     use proptest::prelude::*;
 
     use super::*;
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn no_name_can_be_read_as_python() {
-        let settings = Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap();
+        let settings = Settings::resolve(&[]).unwrap();
         let video =
             Stream { width: Some(640), height: Some(360), pix_fmt: Some("yuv420p".into()), ..Stream::default() };
         let picture = plan_picture(&video, &settings, None).unwrap();

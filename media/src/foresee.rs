@@ -68,7 +68,6 @@ fn frame_rate(video: &Stream) -> Option<Rational> {
 
 #[cfg(test)]
 mod tests {
-    use av1_crds::settings::SettingsSections;
 
     use super::*;
 
@@ -80,7 +79,7 @@ mod tests {
             {"index":2,"codec_type":"audio","codec_name":"aac","tags":{"language":"eng"}}]}"#;
         let probe = Probe::parse(json.as_bytes()).unwrap();
         let sections = serde_json::from_str(r#"{"streams":{"dropLanguages":["ru"]}}"#).unwrap();
-        let settings = Settings::resolve(&sections, &SettingsSections::default()).unwrap();
+        let settings = Settings::resolve(&[&sections]).unwrap();
         let resources = Resources { cpus: 2, memory: None, workers: 0, percent: 100 };
         let (foreseen, plan) = foresee(&settings, "a.mkv", &probe, resources).unwrap();
         assert_eq!((foreseen.crf, foreseen.preset, plan.workers), (23, 4, 2));

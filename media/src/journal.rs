@@ -142,7 +142,7 @@ impl<T: Serialize> Record<T> {
 
 #[cfg(test)]
 mod tests {
-    use av1_crds::settings::{Settings, SettingsSections};
+    use av1_crds::settings::Settings;
     use av1_crds::wire::{EncodeVerdict, JobId, LibraryId, SettleTask};
 
     use super::*;
@@ -160,7 +160,7 @@ mod tests {
             output: None,
             report_sha256: None,
             size_gate: None,
-            settings: Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap(),
+            settings: Settings::resolve(&[]).unwrap(),
             force: vec![],
             offered: false,
             swap: SwapMethod::Link,

@@ -251,7 +251,6 @@ const MATRICES: &[(&str, u32)] = &[
 
 #[cfg(test)]
 mod tests {
-    use av1_crds::settings::SettingsSections;
 
     use super::*;
 
@@ -298,7 +297,7 @@ mod tests {
             chroma_location: Some("left".into()),
             ..Stream::default()
         };
-        let settings = Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap();
+        let settings = Settings::resolve(&[]).unwrap();
         let probe = Probe { format: crate::probe::Format::default(), streams: vec![video.clone()], chapters: vec![] };
         let with = (Encoder::SvtAv1, Engine::Av1an);
         let plan = plan(&settings, &probe, &video, Rational { num: 25, den: 1 }, on(2, None, 0), with).unwrap();

@@ -90,12 +90,12 @@ pub fn max_scene_frames(settings: &Settings, rate: Rational) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use av1_crds::settings::{Profile, SettingsSections};
+    use av1_crds::settings::Profile;
 
     use super::*;
 
     fn settings() -> Settings {
-        Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap()
+        Settings::resolve(&[]).unwrap()
     }
 
     fn quality_of(settings: &Settings, width: u32, height: u32, bits: f64) -> (u32, u32) {

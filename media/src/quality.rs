@@ -288,7 +288,7 @@ pub fn judge(rule: &QualityRule, summary: &Summary, grain: bool) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use av1_crds::settings::{Settings, SettingsSections};
+    use av1_crds::settings::Settings;
     use proptest::prelude::*;
 
     use super::*;
@@ -298,7 +298,7 @@ mod tests {
     fn picture(seen: Option<Area>) -> Picture {
         let video =
             Stream { width: Some(320), height: Some(180), pix_fmt: Some("yuv420p".into()), ..Stream::default() };
-        let settings = Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap();
+        let settings = Settings::resolve(&[]).unwrap();
         plan_picture(&video, &settings, seen).unwrap()
     }
 

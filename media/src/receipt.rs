@@ -306,12 +306,11 @@ pub fn settings_digest(settings: &Settings) -> String {
 
 #[cfg(test)]
 mod tests {
-    use av1_crds::settings::SettingsSections;
 
     use super::*;
 
     fn settings() -> Settings {
-        Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap()
+        Settings::resolve(&[]).unwrap()
     }
 
     fn receipt(uid: &str, run: i64) -> Receipt {

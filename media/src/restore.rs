@@ -4,7 +4,7 @@
 //! is where now is looked at by the agent; here is only what was written down.
 
 use av1_crds::quantity::QuantityError;
-use av1_crds::settings::{Settings, SettingsSections};
+use av1_crds::settings::Settings;
 use av1_crds::wire::{EncodeVerdict, FileIdentity, RestoreTask, Wanted};
 use serde::{Deserialize, Serialize};
 
@@ -222,7 +222,7 @@ pub fn receipt(
     let settings = match encode {
         Some(encode) => encode.settings.clone(),
         // The receipts were lost: only the trash tells of the encode.
-        None => Settings::resolve(&SettingsSections::default(), &SettingsSections::default())?,
+        None => Settings::resolve(&[])?,
     };
     let restored = Restored { wanted: task.wanted, path: restoring.target.clone(), replaced: replaced.clone() };
     let base = Receipt {

@@ -221,7 +221,7 @@ impl Look<'_> {
 
 #[cfg(test)]
 mod tests {
-    use av1_crds::settings::{Settings, SettingsSections};
+    use av1_crds::settings::Settings;
     use proptest::prelude::*;
 
     use super::*;
@@ -234,7 +234,7 @@ mod tests {
     }
 
     fn picture(video: &Stream, seen: Option<Area>) -> Picture {
-        let settings = Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap();
+        let settings = Settings::resolve(&[]).unwrap();
         plan_picture(video, &settings, seen).unwrap()
     }
 

@@ -27,6 +27,10 @@ pub(crate) struct Args {
     /// Default: any host.
     #[arg(long = "allow-notify-host", env = "ALLOW_NOTIFY_HOSTS", value_delimiter = ',')]
     pub(crate) allow_notify_hosts: Vec<String>,
+    /// Settings of every library that does not write them itself, as JSON with the sections encode, streams, verify, sizeGate and
+    /// replacement of a MediaLibrary's spec.
+    #[arg(long, env = "LIBRARY_DEFAULTS", default_value = "")]
+    pub(crate) library_defaults: String,
     /// Allow pods to run as user 0.
     #[arg(long, env = "ALLOW_ROOT", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub(crate) allow_root: bool,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use av1_crds::settings::SettingsSections;
 use av1_crds::wire::CatalogSummary;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
@@ -49,6 +50,8 @@ pub(crate) struct Options {
     pub(crate) pods: PodOptions,
     pub(crate) allow_host_paths: Vec<String>,
     pub(crate) allow_root: bool,
+    /// What every library has that does not write it itself.
+    pub(crate) library_defaults: SettingsSections,
     /// Whether the operator watches every namespace, so that a library it does not see does not exist.
     pub(crate) sees_all: bool,
     /// UID of the cluster.

@@ -11,6 +11,7 @@ mod catalog_client;
 mod conditions;
 mod context;
 mod controllers;
+mod defaults;
 mod http;
 mod job;
 mod lease;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use av1_crds::metrics as table;
+use av1_crds::settings::SettingsSections;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::client::ClientBuilder;
 use kube::runtime::events::{Recorder, Reporter};
@@ -19,6 +20,7 @@ use crate::args::Args;
 use crate::build::PodOptions;
 use crate::catalog_client::CatalogClient;
 use crate::context::{Context, Options, Shared};
+use crate::defaults::{InvalidDefaults, library_defaults};
 use crate::http::{Page, serve};
 use crate::lease::{LeaseLost, LeaseTerms, acquire};
 use crate::metrics::Metrics;
@@ -34,6 +36,8 @@ use crate::working::Working;
 pub(crate) enum StartError {
     #[error("cannot start: {0}")]
     Io(#[from] std::io::Error),
+    #[error("cannot start with these libraryDefaults (--library-defaults): {0}")]
+    Defaults(#[from] InvalidDefaults),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: std::net::SocketAddr, source: std::io::Error },
     #[error("no TLS: another provider is installed")]
@@ -73,6 +77,7 @@ async fn release_jobs(args: Args) -> Result<(), StartError> {
 }
 
 async fn run_until_end(args: Args) -> Result<(), StartError> {
+    let defaults = library_defaults(&args.library_defaults)?;
     let metrics = Metrics::new()?;
     metrics.set(&table::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
     metrics.set(&table::LEADER, &[], 0.0);
@@ -84,13 +89,18 @@ async fn run_until_end(args: Args) -> Result<(), StartError> {
     let page = Page { metrics: metrics.clone(), queues: queues.clone(), ready: ready.clone() };
     let page = tokio::spawn(serve(listener, page));
     tokio::select! {
-        result = lead(args, metrics, queues, ready) => result,
+        result = lead((args, defaults), metrics, queues, ready) => result,
         _ = page => Err(StartError::PageEnded),
     }
 }
 
 /// Waits for the lease, then reconciles; a signal ends either.
-async fn lead(args: Args, metrics: Metrics, queues: Arc<Queues>, ready: Arc<AtomicBool>) -> Result<(), StartError> {
+async fn lead(
+    (args, defaults): (Args, SettingsSections),
+    metrics: Metrics,
+    queues: Arc<Queues>,
+    ready: Arc<AtomicBool>,
+) -> Result<(), StartError> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     let mut stop = std::pin::pin!(async move {
@@ -109,7 +119,7 @@ async fn lead(args: Args, metrics: Metrics, queues: Arc<Queues>, ready: Arc<Atom
     };
     let mut held = tokio::select! { () = &mut stop => return Ok(()), held = acquire(client.clone(), terms) => held };
     metrics.set(&table::LEADER, &[], 1.0);
-    let context = context(client, &args, cluster, identity, (metrics.clone(), queues))?;
+    let context = context(client, (&args, defaults), cluster, identity, (metrics.clone(), queues))?;
     let ended = tokio::select! {
         lost = held.keep() => return Err(lost.into()),
         () = crate::controllers::run(context, &args.watch_namespace) => Err(StartError::ControllersEnded),
@@ -150,7 +160,7 @@ async fn cluster_id(client: &Client) -> String {
 
 fn context(
     client: Client,
-    args: &Args,
+    (args, library_defaults): (&Args, SettingsSections),
     cluster: String,
     identity: String,
     (metrics, queues): (Metrics, Arc<Queues>),
@@ -183,6 +193,7 @@ fn context(
             },
             allow_host_paths: args.allow_host_paths.clone(),
             allow_root: args.allow_root,
+            library_defaults,
             sees_all: args.watch_namespace.is_empty(),
             cluster,
         },

@@ -1,8 +1,10 @@
 //! The generated files: which there are, and how they are written or compared.
 //!
-//! May: read and write the files listed in [`files`]. Must never: write another file.
+//! May: read and write the files listed in [`files`]. Must never: write another file, or more of the chart's schema of values than the
+//! part that is generated.
 
 mod chart;
+mod chart_values;
 mod crd;
 mod dashboards;
 mod promql;
@@ -22,7 +24,7 @@ struct GeneratedFile {
 }
 
 /// Every generated file, with its text.
-fn files() -> anyhow::Result<Vec<GeneratedFile>> {
+fn files(root: &Path) -> anyhow::Result<Vec<GeneratedFile>> {
     let crds = crd::all()?;
     let mut files = Vec::new();
     for crd in &crds {
@@ -33,6 +35,10 @@ fn files() -> anyhow::Result<Vec<GeneratedFile>> {
             text: chart::template(crd)?,
         });
     }
+    let path = PathBuf::from("helm/av1-operator/values.schema.json");
+    let present = fs::read_to_string(root.join(&path)).with_context(|| format!("read {}", path.display()))?;
+    let text = chart_values::with_library_defaults(&present, &crds)?;
+    files.push(GeneratedFile { path, text });
     files.push(GeneratedFile { path: "docs/reference.md".into(), text: reference::markdown(&crds)? });
     // A chart can read only what is below its own folder.
     for (name, text) in dashboards::all()? {
@@ -49,7 +55,7 @@ fn files() -> anyhow::Result<Vec<GeneratedFile>> {
 
 /// Writes every generated file that differs.
 pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
-    for file in files()? {
+    for file in files(root)? {
         let path = root.join(&file.path);
         if fs::read_to_string(&path).is_ok_and(|text| text == file.text) {
             continue;
@@ -65,7 +71,7 @@ pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
 
 /// Prints what differs, and fails if anything does.
 pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
-    let files = files()?;
+    let files = files(root)?;
     let mut drifted = 0;
     for file in &files {
         let present = fs::read_to_string(root.join(&file.path)).unwrap_or_default();

@@ -191,6 +191,9 @@ pub struct PlanPage {
     pub total: u64,
     /// Whether the first walk has ended.
     pub complete: bool,
+    /// The library's effective settings, those of the chart among them; none from an older version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Settings>,
 }
 
 /// A file worth encoding, as far as the catalog remembers it. What it does not know is empty or 0.

@@ -104,7 +104,7 @@ fn passed_over(rules: &ScanRules, path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use av1_crds::settings::{Settings, SettingsSections};
+    use av1_crds::settings::Settings;
     use av1_crds::wire::GateOutcome;
 
     use super::*;
@@ -125,8 +125,7 @@ mod tests {
     fn the_chain_runs_to_its_end_also_where_the_first_gate_stops_the_file() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("x.mkv"), "not a video").unwrap();
-        let none = SettingsSections::default();
-        let rules = Rules::new(ScanRules::resolve(None).unwrap(), Settings::resolve(&none, &none).unwrap());
+        let rules = Rules::new(ScanRules::resolve(None).unwrap(), Settings::resolve(&[]).unwrap());
         let root = Root::open(dir.path()).unwrap();
         let facts = gather_all(&root, Path::new("x.mkv"), Known::default()).unwrap();
         let told = explained(FileExplanation::default(), &facts, &rules);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use av1_crds::paths::{AV1_DIR, RECEIPTS_DIR, REPORT_FILE, STILLS_DIR, WORK_DIR, stills_name};
-use av1_crds::wire::MAX_STILLS;
+use av1_crds::wire::{MAX_STILLS, PlanPage};
 use av1_media::receipt::{MAX_RECEIPTS_JSON, file_name};
 use axum::extract::{Path as UrlPath, Query, State};
 use axum::http::{StatusCode, header};
@@ -96,7 +96,8 @@ async fn file(State(shared): State<Arc<Shared>>, Query(OnePath { path }): Query<
 
 async fn plan(State(shared): State<Arc<Shared>>, Query(window): Query<Window>) -> Response {
     let limit = window.limit.unwrap_or(DEFAULT_PAGE);
-    Json(shared.catalog().plan(shared.task.scan.order, window.offset, limit)).into_response()
+    let page = shared.catalog().plan(shared.task.scan.order, window.offset, limit);
+    Json(PlanPage { settings: Some(shared.task.settings.clone()), ..page }).into_response()
 }
 
 async fn explain(State(shared): State<Arc<Shared>>, Query(OnePath { path }): Query<OnePath>) -> Response {

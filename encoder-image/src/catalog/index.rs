@@ -138,19 +138,18 @@ fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], line: usize) -> Result<T, Inde
 #[cfg(test)]
 mod tests {
     use av1_crds::library::ScanRules;
-    use av1_crds::settings::{Settings, SettingsSections};
+    use av1_crds::settings::Settings;
     use av1_crds::wire::{FileState, LibraryId};
 
     use super::super::state::Reason;
     use super::*;
 
     fn task() -> CatalogTask {
-        let none = SettingsSections::default();
         CatalogTask {
             library: LibraryId { namespace: "n".into(), name: "films".into(), uid: "u".into(), cluster: "c".into() },
             volume_id: "v".into(),
             scan: ScanRules::resolve(None).unwrap(),
-            settings: Settings::resolve(&none, &none).unwrap(),
+            settings: Settings::resolve(&[]).unwrap(),
         }
     }
 

@@ -319,7 +319,7 @@ impl Catalog {
             }
         };
         let items = pending.iter().skip(offset).take(limit.clamp(1, MAX_PAGE)).map(item).collect();
-        PlanPage { items, total: pending.len() as u64, complete: self.complete() }
+        PlanPage { items, total: pending.len() as u64, complete: self.complete(), settings: None }
     }
 
     /// Every path after `after` with its verdict. Names that look the same because they are not UTF-8 stay on one page.

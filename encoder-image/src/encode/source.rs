@@ -202,7 +202,7 @@ fn count(probe: &Probe, kind: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use av1_crds::library::ScanRules;
-    use av1_crds::settings::{Settings, SettingsSections};
+    use av1_crds::settings::Settings;
     use av1_media::probe::Format;
     use av1_media::streams::{Container, Origin};
 
@@ -215,14 +215,13 @@ mod tests {
         std::io::Write::write_all(&mut &file, b"a film").unwrap();
         file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(7_200)).unwrap();
         let root = Root::open(dir).unwrap();
-        let none = SettingsSections::default();
         let mut scan = ScanRules::resolve(None).unwrap();
         scan.min_size = 1;
         Source {
             identity: facts::identity(&root, "a/x.mkv").unwrap(),
             root,
             rel: "a/x.mkv".to_owned(),
-            rules: Rules::new(scan, Settings::resolve(&none, &none).unwrap()),
+            rules: Rules::new(scan, Settings::resolve(&[]).unwrap()),
             path,
             probe: Probe { format: Format::default(), streams: Vec::new(), chapters: Vec::new() },
             video: Stream::default(),

@@ -267,7 +267,7 @@ fn remove_empty_trash(state: &State, job_uid: &str) {
 #[cfg(test)]
 mod tests {
     use av1_crds::library::SwapMethod;
-    use av1_crds::settings::{Settings, SettingsSections};
+    use av1_crds::settings::Settings;
     use av1_crds::wire::{FileIdentity, JobId, LibraryId, SettleVerdict, VolumeFile};
     use av1_media::journal::Record;
     use clap::Parser;
@@ -293,7 +293,6 @@ mod tests {
         let volume = VolumeFile { id: "v".into(), owner: library.clone(), layout: 1 };
         std::fs::write(own.join(paths::VOLUME_FILE), serde_json::to_vec(&volume).unwrap()).unwrap();
         std::fs::write(dir.path().join("a.mkv"), "a film").unwrap();
-        let none = SettingsSections::default();
         let task = SettleTask {
             library,
             job: JobId { name: "j".into(), uid: "job".into(), run: 1 },
@@ -306,7 +305,7 @@ mod tests {
             output: None,
             report_sha256: None,
             size_gate: None,
-            settings: Settings::resolve(&none, &none).unwrap(),
+            settings: Settings::resolve(&[]).unwrap(),
             force: Vec::new(),
             offered: false,
             swap: SwapMethod::Exchange,

@@ -6,12 +6,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use av1_crds::library::{MediaLibrary, MediaLibrarySpec, ScanRules};
+use av1_crds::library::{MediaLibrarySpec, ScanRules};
 use av1_crds::quantity::QuantityError;
-use av1_crds::settings::{Settings, SettingsSections};
+use av1_crds::settings::Settings;
+use av1_crds::{layers, schema};
 use av1_media::encoders::check as encoders;
 use av1_media::gates::{Selection, SelectionError};
-use kube::CustomResourceExt as _;
 use serde_json::{Value, json};
 
 /// What of a MediaLibrary's `spec` has a meaning without a cluster.
@@ -71,14 +71,17 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
 fn parse(text: &str) -> Result<Config, String> {
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| e.to_string())?;
     let mut spec = serde_json::to_value(table).map_err(|e| e.to_string())?;
-    let crd = serde_json::to_value(MediaLibrary::crd()).map_err(|e| e.to_string())?;
-    check(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"], &spec, "")?;
+    schema::check(&schema::library_spec().map_err(|e| e.to_string())?, &spec, "")?;
     used(&spec, "")?;
     spec["volume"] = json!({"hostPath": {"path": "/", "node": "local"}});
     let spec: MediaLibrarySpec = serde_json::from_value(spec).map_err(|e| e.to_string())?;
     let quantity = |e: QuantityError| e.to_string();
     let scan = ScanRules::resolve(spec.scan.as_ref()).map_err(quantity)?;
-    let settings = Settings::resolve(&spec.sections(), &SettingsSections::default()).map_err(quantity)?;
+    let sections = spec.sections();
+    if let Some(words) = layers::refused(&sections) {
+        return Err(words.to_owned());
+    }
+    let settings = Settings::resolve(&[&sections]).map_err(quantity)?;
     Selection::new(&scan).map_err(|e: SelectionError| e.to_string())?;
     encoders::check(&settings).map_err(|e| e.to_string())?;
     Ok(Config { spec, scan, settings })
@@ -88,7 +91,7 @@ fn parse(text: &str) -> Result<Config, String> {
 fn used(value: &Value, path: &str) -> Result<(), String> {
     let Value::Object(fields) = value else { return Ok(()) };
     for (name, value) in fields {
-        let path = join(path, name);
+        let path = schema::join(path, name);
         if USED.contains(&path.as_str()) {
             continue;
         }
@@ -98,45 +101,6 @@ fn used(value: &Value, path: &str) -> Result<(), String> {
         used(value, &path)?;
     }
     Ok(())
-}
-
-/// Checks `value` against the CRD's schema: names, values of enumerations, ranges.
-fn check(schema: &Value, value: &Value, path: &str) -> Result<(), String> {
-    if let Some(known) = schema["enum"].as_array()
-        && !known.contains(value)
-    {
-        let known: Vec<String> = known.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect();
-        return Err(format!("{path} is {value}: write one of {}", known.join(", ")));
-    }
-    match value {
-        Value::Object(fields) => {
-            let Some(properties) = schema["properties"].as_object() else { return Ok(()) };
-            for (name, value) in fields {
-                let path = join(path, name);
-                let schema = properties.get(name).ok_or_else(|| {
-                    let known: Vec<&str> = properties.keys().map(String::as_str).collect();
-                    format!("{path} is not a setting; known here: {}", known.join(", "))
-                })?;
-                check(schema, value, &path)?;
-            }
-            Ok(())
-        }
-        Value::Array(items) => items.iter().try_for_each(|item| check(&schema["items"], item, path)),
-        Value::Number(number) => {
-            let (least, most) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
-            let number = number.as_f64().unwrap_or(f64::NAN);
-            if least.is_some_and(|least| number < least) || most.is_some_and(|most| number > most) {
-                let bound = |bound: Option<f64>| bound.map_or_else(|| "any".to_owned(), |bound| bound.to_string());
-                return Err(format!("{path} is {value}: it takes {} to {}", bound(least), bound(most)));
-            }
-            Ok(())
-        }
-        _ => Ok(()),
-    }
-}
-
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 #[cfg(test)]
@@ -161,6 +125,7 @@ mod tests {
             ("suspend = true\n", "suspend has no meaning without a cluster"),
             ("[pods.nodeSelector]\na = \"b\"\n", "pods.nodeSelector has no meaning without a cluster"),
             ("[replacement.notify]\nurl = \"http://hook/\"\n", "replacement.notify has no meaning without a cluster"),
+            ("[streams]\ndropLanguages = [\"russian\"]\n", "streams.dropLanguages takes primary language tags"),
             ("[scan]\ninclude = [\"a[\"]\n", "not a glob"),
             ("[replacement]\ntrashRetention = \"a week\"\n", ""),
             ("x = ", ""),

@@ -434,15 +434,12 @@ fn settled(outcome: &EncodeResult, result: &SettleResult) -> Left {
 mod tests {
     use std::path::Path;
 
-    use av1_crds::settings::SettingsSections;
-
     use super::*;
 
     fn common(root: &Path) -> Common {
-        let none = SettingsSections::default();
         Common {
             library: Library::open(root).unwrap(),
-            settings: Settings::resolve(&none, &none).unwrap(),
+            settings: Settings::resolve(&[]).unwrap(),
             scan: ScanRules::resolve(None).unwrap(),
             workers: 0,
             max_attempts: 3,

@@ -30,7 +30,7 @@ pub(crate) async fn run(cluster: &Cluster, arguments: &ExplainArguments) -> Resu
     }
     let expected =
         file.as_ref().filter(|_| job.as_ref().is_none_or(|job| !job.phase().is_terminal())).and_then(|file| {
-            let outlook = Outlook::new(&library, &jobs).ok()?;
+            let outlook = Outlook::new(&library, None, &jobs).ok()?;
             Expected::new(file, &outlook)
         });
     let answer = Answer {

@@ -21,10 +21,10 @@ pub(crate) async fn run(cluster: &Cluster, arguments: &PlanArguments) -> Result<
     for problem in &jobs.unreadable {
         remark(&format!("This version cannot read {problem}"))?;
     }
-    let (files, complete) = files(cluster, namespace, name).await?;
+    let PlanPage { items, complete, settings, .. } = files(cluster, namespace, name).await?;
     let unusable = |message: String| Error::Settings { library: name.clone(), message };
-    let outlook = Outlook::new(&library, &jobs.items).map_err(unusable)?;
-    let report = PlanReport::new(&library, &files, complete, &jobs.items, &outlook).map_err(unusable)?;
+    let outlook = Outlook::new(&library, settings, &jobs.items).map_err(unusable)?;
+    let report = PlanReport::new(&library, &items, complete, &jobs.items, &outlook).map_err(unusable)?;
     match arguments.output {
         Format::Json => print_json(&report),
         Format::Yaml => print_yaml(&report),
@@ -34,8 +34,8 @@ pub(crate) async fn run(cluster: &Cluster, arguments: &PlanArguments) -> Result<
     }
 }
 
-/// All files worth encoding, in the library's order, and whether the first walk has ended.
-async fn files(cluster: &Cluster, namespace: &str, library: &str) -> Result<(Vec<PlanItem>, bool), Error> {
+/// All files worth encoding, in the library's order, as one page.
+async fn files(cluster: &Cluster, namespace: &str, library: &str) -> Result<PlanPage, Error> {
     let catalog = Catalog { cluster, namespace, library };
     let mut all: Vec<PlanItem> = Vec::new();
     loop {
@@ -46,12 +46,12 @@ async fn files(cluster: &Cluster, namespace: &str, library: &str) -> Result<(Vec
             }
             error => catalog.blamed(error),
         })?;
-        let page: PlanPage = parse(&text, &format!("plan of {library}"))?;
+        let mut page: PlanPage = parse(&text, &format!("plan of {library}"))?;
         let more = !page.items.is_empty();
-        all.extend(page.items);
+        all.append(&mut page.items);
         // The list may have changed between two pages: what there is no more of ends it.
         if !more || all.len() as u64 >= page.total {
-            return Ok((all, page.complete));
+            return Ok(PlanPage { items: all, ..page });
         }
     }
 }

@@ -247,8 +247,17 @@ fn took(status: &EncodeJobStatus, ended: Option<Timestamp>) -> String {
     words.join(", ")
 }
 
+/// Which settings are not the product's own, by who wrote them.
+fn settings(status: &EncodeJobStatus) -> String {
+    let from = status.settings_from.clone().unwrap_or_default();
+    let lists = [("the job", from.job), ("the library", from.library), ("the chart", from.chart)];
+    let said = lists.into_iter().filter(|(_, fields)| !fields.is_empty());
+    said.map(|(who, fields)| format!("from {who}: {}", fields.join(", "))).collect::<Vec<_>>().join("; ")
+}
+
 /// What it was made from, and how.
 fn planned(out: &mut Lines, status: &EncodeJobStatus) {
+    out.line("settings", &settings(status));
     if let Some(media) = &status.media {
         let hdr = if media.hdr.is_empty() { String::new() } else { format!(", {}", media.hdr) };
         let seconds = media.duration_seconds.parse::<f64>().map_or(0.0, |seconds| seconds.max(0.0)) as u64;
@@ -397,7 +406,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_to_be_encoded_shows_gates_plan_and_what_is_expected() {
-        let outlook = Outlook::new(&library(json!({}), json!({"placement": {"cpusPerJob": 8}})), &[]).unwrap();
+        let outlook = Outlook::new(&library(json!({}), json!({"placement": {"cpusPerJob": 8}})), None, &[]).unwrap();
         let expected = Expected::new(&pending(), &outlook);
         insta::assert_snapshot!(render(&Answer { expected, ..answer(Some(pending()), None) }, now(), Palette::Plain));
     }
@@ -429,6 +438,7 @@ mod tests {
     fn a_job_that_has_ended_tells_outcome_sizes_quality_and_checks_also_with_the_catalog_away() {
         let job = encoded(json!({
             "outcome": {"reason": "Encoded", "message": "9.3 GiB became 2.8 GiB", "retryable": false}, "lost": 1, "nodeName": "node1",
+            "settingsFrom": {"chart": ["streams.dropLanguages"], "library": ["replacement.trashRetention", "sizeGate.maxPercent"], "job": ["encode.overrides.crf"]},
             "classification": {"kind": "WebLike", "score": 3, "reasons": ["the path says WEB-DL (+2)", "variable frame rate (+1)"]},
             "plan": {"encoder": "SvtAv1", "engine": "Av1an", "encoderVersion": "SVT-AV1 3.0.2", "preset": 4, "crf": 23, "parameters": "preset=4:crf=23",
                 "workers": 4, "threadsPerWorker": 2, "dropped": ["audio aac rus"]},

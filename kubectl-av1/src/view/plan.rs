@@ -291,7 +291,7 @@ mod tests {
             json!({"suspend": suspend, "concurrency": {"maxJobs": 2}}),
             json!({"placement": {"cpusPerJob": 8}}),
         );
-        PlanReport::new(&films, files, complete, jobs, &Outlook::new(&films, jobs).unwrap()).unwrap()
+        PlanReport::new(&films, files, complete, jobs, &Outlook::new(&films, None, jobs).unwrap()).unwrap()
     }
 
     fn files() -> [PlanItem; 4] {

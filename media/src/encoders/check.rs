@@ -274,7 +274,7 @@ mod tests {
 
     fn settings(json: &str) -> Settings {
         let sections: SettingsSections = serde_json::from_str(json).unwrap();
-        Settings::resolve(&sections, &SettingsSections::default()).unwrap()
+        Settings::resolve(&[&sections]).unwrap()
     }
 
     fn said(json: &str) -> String {

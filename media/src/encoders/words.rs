@@ -285,7 +285,7 @@ mod tests {
 
     fn words_of(encoder: Encoder, json: &str) -> (String, String) {
         let sections: SettingsSections = serde_json::from_str(json).unwrap();
-        let settings = Settings::resolve(&sections, &SettingsSections::default()).unwrap();
+        let settings = Settings::resolve(&[&sections]).unwrap();
         let signal = [
             ("color-primaries", "9"),
             ("transfer-characteristics", "16"),

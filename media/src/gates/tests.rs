@@ -1,7 +1,7 @@
 //! The composed chain: each gate by facts that pass all gates but one, and the order where two would stop a file.
 
 use av1_crds::library::HardLinks;
-use av1_crds::settings::{Deinterlace, ReplacementMode, SettingsSections};
+use av1_crds::settings::{Deinterlace, ReplacementMode};
 use av1_crds::wire::EncodeVerdict;
 use serde_json::{Value, json};
 
@@ -14,8 +14,7 @@ const SECOND: i64 = 1_000_000_000;
 const SIZE: u64 = 3 << 30;
 
 fn rules() -> Rules {
-    let none = SettingsSections::default();
-    Rules::new(ScanRules::resolve(None).unwrap(), Settings::resolve(&none, &none).unwrap())
+    Rules::new(ScanRules::resolve(None).unwrap(), Settings::resolve(&[]).unwrap())
 }
 
 fn identity() -> FileIdentity {

@@ -7,7 +7,7 @@ use super::*;
 
 fn settings(allow: &[&str]) -> Settings {
     let job: SettingsSections = serde_json::from_value(json!({"streams": {"allow": allow}})).unwrap();
-    Settings::resolve(&SettingsSections::default(), &job).unwrap()
+    Settings::resolve(&[&job]).unwrap()
 }
 
 fn video(width: u32, height: u32, pix_fmt: &str) -> Stream {

@@ -7,7 +7,7 @@ use super::*;
 
 fn settings(drop: &[&str]) -> Settings {
     let job: SettingsSections = serde_json::from_value(json!({"streams": {"dropLanguages": drop}})).unwrap();
-    Settings::resolve(&SettingsSections::default(), &job).unwrap()
+    Settings::resolve(&[&job]).unwrap()
 }
 
 fn stream(kind: &str, codec: &str, language: &str, disposition: Value) -> Value {
@@ -168,7 +168,7 @@ fn attachments_without_name_or_type_and_encrypted_tracks_are_refused() {
 /// The settings with one section's field set.
 fn with(section: &str, field: &str, value: Value) -> Settings {
     let job: SettingsSections = serde_json::from_value(json!({section: {field: value}})).unwrap();
-    Settings::resolve(&SettingsSections::default(), &job).unwrap()
+    Settings::resolve(&[&job]).unwrap()
 }
 
 fn allowed() -> Settings {

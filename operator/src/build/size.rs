@@ -135,7 +135,9 @@ pub(crate) fn place(
 /// The one node that the library's pods must run on, if there is one.
 pub(crate) fn only_node(library: &MediaLibrary) -> Option<String> {
     match &library.spec.volume.host_path {
-        Some(host_path) => Some(host_path.node.clone()),
+        Some(host_path) if host_path.shared => None,
+        // Without a name, which the schema refuses, no node is the one.
+        Some(host_path) => Some(host_path.node.clone().unwrap_or_default()),
         None => library.status.as_ref()?.storage.as_ref()?.node.clone(),
     }
 }

@@ -2,7 +2,7 @@
 
 use av1_crds::EncodeJob;
 use av1_crds::library::{MediaLibrary, ScanRules, Scratch, SwapMethod};
-use av1_crds::settings::{Settings, SettingsSections};
+use av1_crds::settings::Settings;
 use av1_crds::wire::{
     CatalogTask, EncodeTask, EncodeVerdict, FileIdentity, JobId, LibraryId, OutputFile, PrepareStep, PrepareTask,
     PurgeTask, RestoreTask, ScanVerdict, SettleTask, Sidecar, SidecarsTask, SurveyTask, Wanted,
@@ -40,7 +40,7 @@ fn id() -> LibraryId {
 }
 
 fn settings() -> Settings {
-    Settings::resolve(&SettingsSections::default(), &SettingsSections::default()).unwrap()
+    Settings::resolve(&[]).unwrap()
 }
 
 const USER: User = User { uid: 1000, gid: 1001 };
@@ -244,6 +244,21 @@ fn a_host_path_library_stays_on_its_node() {
     let term = &job["spec"]["template"]["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
         ["nodeSelectorTerms"][0];
     assert_eq!(term["matchFields"][0], json!({"key": "metadata.name", "operator": "In", "values": ["nas"]}));
+}
+
+#[test]
+fn a_host_path_that_all_nodes_share_holds_no_pod_to_a_node() {
+    let mut library = library();
+    library.spec.volume =
+        serde_json::from_value(json!({"hostPath": {"path": "/media/films", "shared": true}})).unwrap();
+    assert_eq!(only_node(&library), None);
+    let pod = encode_of(&library).spec.unwrap().template.spec.unwrap();
+    assert_eq!(pod.affinity, None);
+    let path = pod.volumes.unwrap().into_iter().find_map(|volume| volume.host_path).unwrap();
+    assert_eq!((path.path.as_str(), path.type_.as_deref()), ("/media/films", Some("Directory")));
+    // What the schema refuses binds the pods to no node at all.
+    library.spec.volume = serde_json::from_value(json!({"hostPath": {"path": "/media/films"}})).unwrap();
+    assert_eq!(only_node(&library).as_deref(), Some(""));
 }
 
 #[test]

@@ -116,7 +116,7 @@ mod tests {
     fn an_encode_is_one_value_of_each_histogram() {
         let report: EncodeReport =
             serde_json::from_value(json!({"result": verdict(json!({})), "checks": [], "versions": {}, "commands": {},
-            "settings": av1_crds::settings::Settings::resolve(&Default::default(), &Default::default()).unwrap(),
+            "settings": av1_crds::settings::Settings::resolve(&[]).unwrap(),
             "quality": {"metric": "Xpsnr", "mean": "41.5", "worstWindow": "38", "worstWindowAt": "3"}}))
             .unwrap();
         let samples = of_verdict("media", "films", &verdict(json!({})), Some(&media(1_920, 800)), Some(&report));

@@ -166,8 +166,8 @@ impl Draft<'_> {
     fn checked(&mut self) -> Result<Valid, Trouble> {
         let spec = &self.observed.library.spec;
         let invalid = |error: &dyn std::fmt::Display| Trouble::person(reason::INVALID_SETTINGS, error.to_string());
-        let settings = Settings::resolve(&spec.sections(), &av1_crds::settings::SettingsSections::default())
-            .map_err(|e| invalid(&e))?;
+        let settings =
+            Settings::resolve(&[&self.options.library_defaults, &spec.sections()]).map_err(|e| invalid(&e))?;
         let scan = ScanRules::resolve(spec.scan.as_ref()).map_err(|e| invalid(&e))?;
         Selection::new(&scan).map_err(|e| invalid(&e))?;
         let jobs_ttl = HistorySpec::jobs_ttl_seconds(spec.history.as_ref()).map_err(|e| invalid(&e))?;

@@ -31,6 +31,11 @@ def two_volumes_are_refused():
     says(library(volume={"subPath": "films"}), "exactly one of")
 
 
+def a_host_path_without_or_with_a_needless_node_is_refused():
+    for wrong in ({}, {"node": "n", "shared": True}, {"shared": False}):
+        says(library(volume={"hostPath": {"path": "/media/films"} | wrong}), "exactly one of node and shared", "write node: NAME")
+
+
 def fractional_cpus_are_refused():
     says(library(pods={"cpus": "1500m"}), "whole number of CPUs")
     says(library(pods={"cpus": 1.5}), "pods.cpus", "integer")
@@ -79,7 +84,7 @@ def a_long_name_is_refused():
     says(refusal("MediaLibrary", {"volume": {"persistentVolumeClaim": {"claimName": "media"}}}, name="x" * 41), "at most 40 characters")
 
 
-TESTS = [two_volumes_are_refused, fractional_cpus_are_refused, wishes_of_placement_that_cannot_be_are_refused,
+TESTS = [two_volumes_are_refused, a_host_path_without_or_with_a_needless_node_is_refused, fractional_cpus_are_refused, wishes_of_placement_that_cannot_be_are_refused,
          paths_that_leave_the_library_are_refused, sizes_and_unknown_fields_are_refused,
          schedules_and_queues_that_cannot_be_are_refused, urls_that_cannot_be_posted_to_and_unknown_ways_are_refused,
          a_long_name_is_refused]

@@ -21,6 +21,7 @@ def what_was_decided_stands_in_resources_and_events():
             assert conditions[name]["status"] == "True", (name, conditions.get(name))
             assert conditions[name]["observedGeneration"] == job["metadata"]["generation"], conditions[name]
         assert status["pinning"]["exclusive"] is True and status["pinning"]["cpus"], status["pinning"]
+        assert "streams.dropLanguages" in status["settingsFrom"]["library"], status["settingsFrom"]
         assert status["checks"] and all(check["passed"] for check in status["checks"]), status["checks"]
     library = kube.get("mlib", "demo", "demo")
     conditions = {c["type"]: c["status"] for c in library["status"]["conditions"]}

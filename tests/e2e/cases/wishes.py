@@ -124,7 +124,7 @@ def ended_jobs_go_after_their_time_and_no_scan_makes_them_again(library):
 
 def originals_leave_the_trash_after_their_time_unless_their_replacement_changed(library):
     short = Context("purged", {"scan": {"minSize": "100Ki", "intervalSeconds": 2, "include": [BIKES, "Shorts/-x*"]},
-                               "pods": {"cpus": 1, "scratch": "EmptyDir"}, "verify": {"decode": "Sampled"},
+                               "pods": {"cpus": 1, "scratch": "EmptyDir"}, "verify": {"decode": "Sampled"}, "streams": {},
                                "replacement": {"trashRetention": "15s", "notify": {"url": "http://127.0.0.1:9/nobody?key=secret"}}})
     short.fill()
     short.apply()
@@ -148,6 +148,9 @@ def originals_leave_the_trash_after_their_time_unless_their_replacement_changed(
         assert len(told) == 2 and not any("secret" in note for note in told), told
         status = short.job(NASTY)["status"]
         assert (status["phase"], status["settings"]["decode"]) == ("Succeeded", "Sampled"), status
+        assert status["settings"]["dropLanguages"] == ["ru"], "the chart's default does not hold"
+        assert status["settingsFrom"] == {"chart": ["streams.dropLanguages"],
+                                          "library": ["replacement.notify.url", "replacement.trashRetention", "verify.decode"]}, status["settingsFrom"]
     finally:
         short.remove()
 

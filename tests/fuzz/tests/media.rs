@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use av1_crds::library::ScanRules;
-use av1_crds::settings::{Settings, SettingsSections};
+use av1_crds::settings::Settings;
 use av1_crds::wire::{FileIdentity, SettleTask};
 use av1_fuzz::Fuzz;
 use av1_fuzz::samples::{
@@ -34,8 +34,7 @@ use av1_media::versions::{Versions, calls, numbers};
 const FILM_FRAMES: u64 = 48;
 
 fn settings() -> Settings {
-    let none = SettingsSections::default();
-    Settings::resolve(&none, &none).unwrap()
+    Settings::resolve(&[]).unwrap()
 }
 
 fn rules() -> Rules {

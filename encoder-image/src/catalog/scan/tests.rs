@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, RwLock};
 use std::time::SystemTime;
 
 use av1_crds::library::ScanRules;
-use av1_crds::settings::{Settings, SettingsSections};
+use av1_crds::settings::Settings;
 use av1_crds::wire::{CatalogTask, EncodeVerdict, JobId, LibraryId, ScanVerdict, Sidecar, VolumeFile};
 use av1_media::receipt::{Receipt, Receipts, VERSION, file_name, settings_digest};
 
@@ -23,13 +23,11 @@ struct Library {
 impl Library {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let none = SettingsSections::default();
         let mut scan = ScanRules::resolve(None).unwrap();
         scan.min_size = 10;
         scan.stable_seconds = 1;
         let library = LibraryId { namespace: "n".into(), name: "films".into(), uid: "u".into(), cluster: "c".into() };
-        let task =
-            CatalogTask { library, volume_id: ID.into(), scan, settings: Settings::resolve(&none, &none).unwrap() };
+        let task = CatalogTask { library, volume_id: ID.into(), scan, settings: Settings::resolve(&[]).unwrap() };
         let root = dir.path().join("library");
         fs::create_dir_all(root.join(".av1/state/receipts")).unwrap();
         fs::create_dir(dir.path().join("catalog")).unwrap();

@@ -89,7 +89,7 @@ impl Film {
         let source = folder.join(name);
         let probe = probe_output(&source).unwrap().unwrap();
         let job: SettingsSections = serde_json::from_value(serde_json::json!({"streams": streams})).unwrap();
-        let mut settings = Settings::resolve(&SettingsSections::default(), &job).unwrap();
+        let mut settings = Settings::resolve(&[&job]).unwrap();
         settings.container_change = ContainerChange::Allow;
         let streams = plan_streams(name, &probe, &settings).unwrap();
         let mut reader = Reader::default();

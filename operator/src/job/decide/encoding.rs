@@ -226,8 +226,10 @@ fn encode_batch_job(
     let invalid = |e: &dyn std::fmt::Display| (reason::INVALID_SETTINGS, e.to_string());
     let settings = match status.settings {
         Some(settings) => settings,
-        None => Settings::resolve(&library.spec.sections(), &job.spec.settings.clone().unwrap_or_default())
-            .map_err(|e| invalid(&e))?,
+        None => {
+            let (own, asked) = (library.spec.sections(), job.spec.settings.clone().unwrap_or_default());
+            Settings::resolve(&[&options.library_defaults, &own, &asked]).map_err(|e| invalid(&e))?
+        }
     };
     let pods = library.spec.pods.clone().unwrap_or_default();
     let place = placing(library, job, observed).map_err(|e| (reason::UNSCHEDULABLE, e.to_string()))?;

@@ -19,7 +19,14 @@ mod wishes;
 pub(super) fn options() -> Options {
     let pods =
         PodOptions { image: "encoder".into(), pull_policy: "Never".into(), pull_secret: None, grace_seconds: 120 };
-    Options { pods, allow_host_paths: Vec::new(), allow_root: false, sees_all: true, cluster: "cluster".into() }
+    Options {
+        pods,
+        allow_host_paths: Vec::new(),
+        allow_root: false,
+        library_defaults: Default::default(),
+        sees_all: true,
+        cluster: "cluster".into(),
+    }
 }
 
 fn library() -> MediaLibrary {
@@ -30,7 +37,7 @@ fn library() -> MediaLibrary {
 }
 
 fn settings() -> Value {
-    json!(av1_crds::settings::Settings::resolve(&Default::default(), &Default::default()).unwrap())
+    json!(av1_crds::settings::Settings::resolve(&[]).unwrap())
 }
 
 pub(super) fn observed(status: Value) -> Observed {

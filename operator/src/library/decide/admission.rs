@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use av1_crds::conditions::{self, reason};
 use av1_crds::job::{EncodeJobStatus, Outcome, PendingSettle};
+use av1_crds::layers::SettingsFrom;
 use av1_crds::settings::Settings;
 use av1_crds::{EncodeJob, Phase, labels, reasons};
 use av1_media::encoders::check as encoders;
@@ -194,15 +195,20 @@ impl Draft<'_> {
     /// Starts an encode, or what the user ordered instead. The run is on record before its Job is made.
     fn start(&self, job: &Arc<EncodeJob>) -> Option<JobChange> {
         let mut status = job.status.clone().unwrap_or_default();
-        let sections = job.spec.settings.clone().unwrap_or_default();
         let settings = match &status.settings {
             Some(frozen) => Ok(frozen.clone()),
-            None => Settings::resolve(&self.observed.library.spec.sections(), &sections)
-                .map_err(|e| (reasons::INVALID_TASK, e.to_string()))
-                .and_then(|settings| match encoders::check(&settings) {
-                    Ok(()) => Ok(settings),
-                    Err(e) => Err((reasons::INVALID_ENCODER_PARAMS, e.to_string())),
-                }),
+            None => {
+                let chart = &self.options.library_defaults;
+                let library = self.observed.library.spec.sections();
+                let asked = job.spec.settings.clone().unwrap_or_default();
+                status.settings_from = Some(SettingsFrom::of(chart, &library, &asked));
+                Settings::resolve(&[chart, &library, &asked])
+                    .map_err(|e| (reasons::INVALID_TASK, e.to_string()))
+                    .and_then(|settings| match encoders::check(&settings) {
+                        Ok(()) => Ok(settings),
+                        Err(e) => Err((reasons::INVALID_ENCODER_PARAMS, e.to_string())),
+                    })
+            }
         };
         let events = match settings {
             Ok(mut settings) => {
@@ -237,6 +243,7 @@ impl Draft<'_> {
                 vec![EventDraft::normal(status.phase.as_str(), "ChangePhase", format!("run {} starts", status.run))]
             }
             Err((why, message)) => {
+                status.settings_from = None;
                 status.phase = Phase::Failed;
                 status.outcome =
                     Some(Outcome { reason: why.to_owned(), message: cut(message.clone()), retryable: false });

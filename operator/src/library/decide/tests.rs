@@ -22,6 +22,7 @@ fn options() -> Options {
         pods,
         allow_host_paths: vec!["/media".into()],
         allow_root: false,
+        library_defaults: Default::default(),
         sees_all: true,
         cluster: "cluster".into(),
     }
@@ -212,6 +213,10 @@ fn what_is_wrong_with_a_volume_stands_in_the_condition_with_what_to_do() {
         claim: ClaimFacts::NotAClaim,
         ..observed(json!({"volume": {"hostPath": {"path": path, "node": "n"}}}))
     };
+    let shared = |path: &str| Observed {
+        claim: ClaimFacts::NotAClaim,
+        ..observed(json!({"volume": {"hostPath": {"path": path, "shared": true}}}))
+    };
     let as_root =
         observed(json!({"volume": {"persistentVolumeClaim": {"claimName": "media"}}, "pods": {"runAsUser": 0}}));
     let table = [
@@ -223,6 +228,9 @@ fn what_is_wrong_with_a_volume_stands_in_the_condition_with_what_to_do() {
         (with(found("Bound", "ReadWriteOnce")), "InProgress"),
         (host_path("/media2/films"), "HostPathNotAllowed"),
         (host_path("/media/films"), "InProgress"),
+        (shared("/media2/films"), "HostPathNotAllowed"),
+        (shared("/media/films"), "InProgress"),
+        (observed(json!({"volume": {"hostPath": {"path": "/media/films"}}})), "InvalidSettings"),
         (as_root, "RootNotAllowed"),
     ];
     for (o, expected) in table {
@@ -363,4 +371,43 @@ fn a_job_starts_with_leave_for_what_its_user_forces() {
     let status = &changes[0].status;
     assert_eq!((status.phase, status.again, status.retry), (Phase::Encoding, true, 1));
     assert_eq!(status.settings.as_ref().unwrap().allow, ["DataStreams"]);
+}
+
+#[test]
+fn a_job_starts_with_the_charts_settings_below_its_librarys_and_keeps_where_each_came_from() {
+    let mut o = pausing::ready_library(json!({"sizeGate": {"maxPercent": 70}}));
+    let job = |status| {
+        let job = json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob", "metadata": {"name": "j", "uid": "j"},
+            "spec": {"libraryRef": {"name": "films"}, "source": {"path": "a"}, "settings": {"encode": {"overrides": {"crf": 20}}}},
+            "status": status});
+        vec![Arc::new(serde_json::from_value::<EncodeJob>(job).unwrap())]
+    };
+    let with = |defaults| Options { library_defaults: serde_json::from_value(defaults).unwrap(), ..options() };
+    let chart = with(json!({"streams": {"dropLanguages": ["ru"]}, "sizeGate": {"maxPercent": 80}}));
+    o.jobs = job(json!({"phase": "Queued"}));
+    let status = decide(&o, &chart).desired.changes[0].status.clone();
+    let settings = status.settings.as_ref().unwrap();
+    assert_eq!(
+        (settings.drop_languages.as_slice(), settings.max_percent, settings.crf),
+        (&["ru".to_owned()][..], 70, Some(20))
+    );
+    assert_eq!(
+        json!(status.settings_from),
+        json!({"chart": ["streams.dropLanguages"], "library": ["sizeGate.maxPercent"], "job": ["encode.overrides.crf"]})
+    );
+    let task = serde_json::to_string(&decide(&o, &chart).desired.deployment).unwrap();
+    assert!(task.contains(r#"\"dropLanguages\":[\"ru\"]"#), "the catalog judges by the chart's settings too: {task}");
+    // Both are frozen: another chart changes nothing of a run that goes on.
+    o.jobs =
+        job(json!({"phase": "Queued", "run": 1, "settings": status.settings, "settingsFrom": status.settings_from}));
+    let later = decide(&o, &with(json!({"sizeGate": {"stopEarly": false}}))).desired.changes[0].status.clone();
+    assert_eq!((later.settings, later.settings_from), (status.settings, status.settings_from));
+}
+
+#[test]
+fn a_library_of_another_encoder_is_not_broken_by_the_charts_overrides() {
+    let o = pausing::ready_library(json!({"encode": {"encoder": "Aom"}}));
+    let defaults = json!({"encode": {"overrides": {"extraParams": ["ac-bias=1"]}}});
+    let chart = Options { library_defaults: serde_json::from_value(defaults).unwrap(), ..options() };
+    assert_eq!(ready(&decide(&o, &chart)), ("True".into(), "AsExpected".into()));
 }

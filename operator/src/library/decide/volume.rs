@@ -66,6 +66,13 @@ fn access_modes(observed: &Observed, _: &Options) -> Option<Trouble> {
 
 fn host_path(observed: &Observed, options: &Options) -> Option<Trouble> {
     let wanted = observed.library.spec.volume.host_path.as_ref()?;
+    // The schema refuses that, but for a node that is null.
+    if wanted.node.is_none() && !wanted.shared {
+        return Some(Trouble::person(
+            reason::INVALID_SETTINGS,
+            "spec.volume.hostPath has neither node nor shared: write node: NAME where one node has the folder, or shared: true where the path leads to the same files on every node",
+        ));
+    }
     let path = Path::new(&wanted.path);
     let plain = path.is_absolute() && path.components().all(|c| !matches!(c, std::path::Component::ParentDir));
     // By whole components: /media does not allow /media2.

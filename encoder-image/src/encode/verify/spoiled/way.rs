@@ -28,7 +28,7 @@ fn encoded(name: &str, make: fn(&Path, &str), change: fn(&mut Settings)) -> (Enc
     assert!(aged.success());
     let job: SettingsSections =
         serde_json::from_value(json!({"encode": {"overrides": {"preset": 12, "crf": 60}}})).unwrap();
-    let mut settings = Settings::resolve(&SettingsSections::default(), &job).unwrap();
+    let mut settings = Settings::resolve(&[&job]).unwrap();
     settings.max_percent = 100;
     settings.container_change = ContainerChange::Allow;
     change(&mut settings);

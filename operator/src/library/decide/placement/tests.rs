@@ -13,7 +13,14 @@ use serde_json::{Value, json};
 fn options() -> Options {
     let pods =
         PodOptions { image: "encoder".into(), pull_policy: "Never".into(), pull_secret: None, grace_seconds: 120 };
-    Options { pods, allow_host_paths: Vec::new(), allow_root: false, sees_all: true, cluster: "cluster".into() }
+    Options {
+        pods,
+        allow_host_paths: Vec::new(),
+        allow_root: false,
+        library_defaults: Default::default(),
+        sees_all: true,
+        cluster: "cluster".into(),
+    }
 }
 
 fn node(name: &str, boot_id: &str, cpus: &str) -> NodeFacts {

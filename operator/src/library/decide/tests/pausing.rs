@@ -106,7 +106,7 @@ fn failures_in_a_row_pause_the_library_until_one_is_retried_or_its_spec_is_chang
 fn jobs_go_after_their_time_which_begins_when_the_original_has_left_the_trash() {
     let mut o = ready_library(json!({"history": {"jobsTtl": "1h"}}));
     let settings = |more: Value| {
-        let mut all = json!(av1_crds::settings::Settings::resolve(&Default::default(), &Default::default()).unwrap());
+        let mut all = json!(av1_crds::settings::Settings::resolve(&[]).unwrap());
         all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         all
     };
