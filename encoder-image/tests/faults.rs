@@ -185,15 +185,28 @@ fn a_file_that_another_program_puts_at_the_name_just_before_the_swap_stays() {
 
 #[test]
 fn a_swap_that_was_begun_is_finished_whatever_is_asked_for_next() {
+    let failed = r#"{"verdict": "Failed", "reason": "TooManyFailures", "output": null}"#;
+    let mut tally = Tally::default();
     for method in METHODS {
-        let bench = Bench::new(Scene::Replace, method);
-        let full = "settle::journal::swapped::before=return(ENOSPC)";
-        let run = bench.next("pod-1", &[], Some(full));
-        assert_eq!((run.code, run.reason()), (Some(1), Some("NoSpace".to_owned())), "{method}: {run:?}");
-        let run = bench.changed(r#"{"verdict": "Failed", "reason": "TooManyFailures", "output": null}"#);
-        assert_eq!((run.code, run.verdict()), (Some(0), Some("Replaced".to_owned())), "{method}: {run:?}");
-        assert_eq!(bench.end(), Bench::undisturbed(Scene::Replace, method), "{method}");
+        let wanted = Bench::undisturbed(Scene::Replace, method);
+        let points = Bench::new(Scene::Replace, method).trace();
+        let swapping = points.iter().position(|point| point == "settle::journal::swapping::after").unwrap();
+        for (index, point) in points.iter().enumerate() {
+            for fault in ["kill", "ENOSPC"] {
+                let bench = Bench::new(Scene::Replace, method);
+                let first = bench.next("pod-1", &[], Some(&format!("{point}=return({fault})")));
+                let run = bench.changed(failed);
+                let begun = index >= swapping && (first.killed || bench.read_film().as_ref() == Some(&bench.output));
+                let right = match bench.whole("after the next order") {
+                    Ok(()) if run.code != Some(0) => Err(format!("{run:?}")),
+                    Ok(()) if begun && bench.end() != wanted => Err(format!("{run:?}: {:?}", bench.end())),
+                    other => other,
+                };
+                tally.count(&format!("{method} {point} {fault}"), right);
+            }
+        }
     }
+    tally.finish("another order after a swap was begun");
 }
 
 #[test]
