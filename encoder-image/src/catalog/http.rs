@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use av1_crds::paths::{AV1_DIR, RECEIPTS_DIR, REPORT_FILE, STILLS_DIR, WORK_DIR, stills_name};
-use av1_crds::wire::MAX_STILLS;
+use av1_crds::wire::{CatalogSummary, MAX_STILLS};
 use av1_media::receipt::{MAX_RECEIPTS_JSON, file_name};
 use axum::extract::{Path as UrlPath, Query, State};
 use axum::http::{StatusCode, header};
@@ -75,7 +75,8 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn summary(State(shared): State<Arc<Shared>>) -> Response {
-    Json(shared.catalog().summary(&shared.task.volume_id)).into_response()
+    let summary = shared.catalog().summary(&shared.task.volume_id);
+    Json(CatalogSummary { prepare_run: shared.task.prepare_run, ..summary }).into_response()
 }
 
 async fn candidates(State(shared): State<Arc<Shared>>, Query(window): Query<Window>) -> Response {

@@ -149,6 +149,7 @@ mod tests {
         CatalogTask {
             library: LibraryId { namespace: "n".into(), name: "films".into(), uid: "u".into(), cluster: "c".into() },
             volume_id: "v".into(),
+            prepare_run: 1,
             scan: ScanRules::resolve(None).unwrap(),
             settings: Settings::resolve(&none, &none).unwrap(),
         }
@@ -191,6 +192,7 @@ mod tests {
         save(dir.path(), &Header::new(&task()), &entries()).unwrap();
         let mut scan = task();
         scan.scan.min_size = 1;
+        assert!(load(dir.path(), &Header::new(&CatalogTask { prepare_run: 2, ..task() })).is_ok());
         for other in [scan, CatalogTask { volume_id: "w".into(), ..task() }] {
             assert!(matches!(load(dir.path(), &Header::new(&other)), Err(IndexError::Foreign)));
         }

@@ -11,7 +11,7 @@ use av1_crds::library::{ByteCounts, FileCounts, ScanOrder};
 use av1_crds::reasons::{self, Standing};
 use av1_crds::wire::{
     Candidate, CandidatePage, CatalogSummary, FilePage, FileState, FileVerdict, Leftovers, PlanItem, PlanPage,
-    VideoFigures,
+    PodFailure, VideoFigures,
 };
 use av1_media::gates::{Facts, Verdict, described};
 use serde::{Deserialize, Serialize};
@@ -175,6 +175,8 @@ pub(super) struct Catalog {
     pub(super) entries: BTreeMap<Key, Entry>,
     /// Whether the volume is the one that it should be.
     pub(super) right_volume: bool,
+    /// Why it was not taken for that one at the last look.
+    pub(super) wrong_volume: Option<PodFailure>,
     pub(super) problem: Option<String>,
     pub(super) scans: u64,
     pub(super) scan_finished_at: Option<String>,
@@ -221,6 +223,7 @@ impl Catalog {
         files.eligible = files.pending + files.done;
         CatalogSummary {
             volume_id: volume_id.to_owned(),
+            wrong_volume: self.wrong_volume.clone(),
             files,
             skipped_by_reason: skipped_by_reason
                 .into_iter()
@@ -242,6 +245,7 @@ impl Catalog {
             due_in_trash: self.trash.due(now()).len() as u64,
             work_folders: self.trash.idle(now()).len() as u64,
             sidecars_due: if self.right_volume { sidecars + self.orphans.len() as u64 } else { 0 },
+            ..CatalogSummary::default()
         }
     }
 

@@ -9,7 +9,7 @@ use av1_crds::library::SurveyedNode;
 use av1_crds::wire::{Candidate, CatalogSummary, Leftovers, MAX_SIDECARS, PodFailure, PodResult, SidecarPage};
 use av1_crds::{EncodeJob, MediaLibrary, Phase, labels};
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::api::ListParams;
@@ -82,6 +82,8 @@ pub(crate) enum ClaimFacts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CatalogPod {
     pub(crate) node: Option<String>,
+    /// Where it answers, ready or not.
+    pub(crate) ip: Option<String>,
     /// Why it does not run, if it does not.
     pub(crate) trouble: Option<String>,
     /// What it said when it last ended.
@@ -93,6 +95,8 @@ pub(crate) struct CatalogPod {
 pub(crate) enum SummaryView {
     /// The catalog is not up.
     NotAsked,
+    /// It runs but is not ready: all that counts is what it says of the volume.
+    Unready(Box<CatalogSummary>),
     Got(Box<CatalogSummary>),
     Failed(String),
 }
@@ -139,7 +143,11 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         sidecars: None,
         deployment: timed(format!("get Deployment {catalog}"), deployments.get_opt(&catalog)).await?,
         service: timed(format!("get Service {catalog}"), services.get_opt(&catalog)).await?,
-        catalog_pod: catalog_pods.iter().find(|p| p.metadata.deletion_timestamp.is_none()).map(CatalogPod::of),
+        catalog_pod: catalog_pods
+            .iter()
+            .filter(|p| p.metadata.deletion_timestamp.is_none())
+            .min_by_key(|p| !PodFacts::of(p).is_live())
+            .map(CatalogPod::of),
         summary: SummaryView::NotAsked,
         candidates: Vec::new(),
         jobs,
@@ -157,6 +165,9 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         observed.candidates = candidates(&observed, &address, context).await;
         observed.leftovers = leftovers(&observed, &address, context).await;
         observed.sidecars = sidecars(&observed, &address, context).await;
+    } else if let Some(ip) = observed.unready_catalog() {
+        let summary = context.catalogs.summary(&ip).await;
+        observed.summary = summary.map_or(SummaryView::NotAsked, |summary| SummaryView::Unready(Box::new(summary)));
     }
     Ok(Some(observed))
 }
@@ -193,12 +204,24 @@ async fn living(library: &MediaLibrary, context: &Context) -> Result<Option<Vec<
 impl Observed {
     /// Where the catalog answers; none while its Deployment is not up to date and available.
     fn catalog_address(&self) -> Option<String> {
+        let status = self.current_deployment()?;
+        let up = status.available_replicas.unwrap_or(0) >= 1 && status.updated_replicas.unwrap_or(0) >= 1;
+        let ip = self.service.as_ref()?.spec.as_ref()?.cluster_ip.clone()?;
+        (up && !ip.is_empty() && ip != "None").then_some(ip)
+    }
+
+    /// Where a catalog that runs but is not ready answers.
+    fn unready_catalog(&self) -> Option<String> {
+        self.current_deployment()?;
+        self.catalog_pod.as_ref()?.ip.clone()
+    }
+
+    /// Status of the catalog's Deployment, when it is about the Deployment as it is.
+    fn current_deployment(&self) -> Option<DeploymentStatus> {
         let deployment = self.deployment.as_ref()?;
         let status = deployment.status.clone().unwrap_or_default();
         let current = status.observed_generation.unwrap_or(0) >= deployment.metadata.generation.unwrap_or(0);
-        let up = current && status.available_replicas.unwrap_or(0) >= 1 && status.updated_replicas.unwrap_or(0) >= 1;
-        let ip = self.service.as_ref()?.spec.as_ref()?.cluster_ip.clone()?;
-        (up && !ip.is_empty() && ip != "None").then_some(ip)
+        current.then_some(status)
     }
 
     /// Whether a node that may take encodes was not surveyed since it started, as far as is on record.
@@ -266,7 +289,11 @@ impl CatalogPod {
                 Some(format!("its pod ended ({} {})", ended.reason, ended.note).replace(" )", ")"))
             }
         };
-        Self { node: facts.node, trouble, failure }
+        let ip = match facts.state {
+            PodState::Live { ip, started: true, .. } => ip,
+            _ => None,
+        };
+        Self { node: facts.node, ip, trouble, failure }
     }
 }
 
