@@ -3,6 +3,7 @@
 mod admission;
 mod failures;
 mod history;
+mod node;
 mod placement;
 mod purge;
 mod queue;

@@ -45,6 +45,8 @@ pub(crate) struct Observed {
     pub(crate) survey_pods: Vec<PodFacts>,
     /// The cluster's nodes, as of a short while ago.
     pub(crate) nodes: Arc<[NodeFacts]>,
+    /// The node that has the volume, when it is lost.
+    pub(crate) lost_node: Option<LostNode>,
     /// What other libraries' surveys found.
     pub(crate) surveyed: Vec<SurveyedNode>,
     /// What waits to be removed from the volume; asked for only when a purge may begin.
@@ -62,6 +64,18 @@ pub(crate) struct Observed {
     /// Whether the namespace has EncodeJobs that cannot be read.
     pub(crate) unreadable_jobs: bool,
     pub(crate) now: Timestamp,
+}
+
+/// A node that has the library's volume, and is gone, or has been silent for long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LostNode {
+    pub(crate) name: String,
+    /// Whether there is no such node any more.
+    pub(crate) is_gone: bool,
+    /// Whether a pod of the library may still run there.
+    pub(crate) has_pods: bool,
+    /// Jobs of the library whose pods wait for a node.
+    pub(crate) stuck_jobs: Vec<String>,
 }
 
 /// The claim that `spec.volume` names.
@@ -138,6 +152,7 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         survey_jobs: Vec::new(),
         survey_pods: Vec::new(),
         nodes: context.nodes.list(&context.client).await?,
+        lost_node: None,
         surveyed: context.nodes.shared(library.status.as_ref().and_then(|s| s.placement.as_ref())),
         leftovers: None,
         sidecars: None,
@@ -155,6 +170,10 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         now: Timestamp::now(),
         library,
     };
+    if let Some((node, is_gone)) = observed.lost_node_name() {
+        let all = timed("list the library's pods", pods.list(&of_library(name))).await?;
+        observed.lost_node = Some(LostNode::of(node, is_gone, &all.items));
+    }
     if observed.may_survey() {
         let survey = of_role(name, role::SURVEY);
         observed.survey_jobs = undeleted_jobs(&timed("list survey Jobs", batch.list(&survey)).await?.items);
@@ -234,10 +253,44 @@ impl Observed {
         candidates.any(|node| node.clone().with(known).survey().is_none())
     }
 
+    /// The node that has the volume, if it is gone (true) or has been silent for long.
+    fn lost_node_name(&self) -> Option<(String, bool)> {
+        /// Seconds; as long as an encode on such a node is waited for.
+        const SILENT: i64 = 600;
+        let name = self.library.status.as_ref()?.storage.as_ref()?.node.clone()?;
+        // Without a list of nodes nothing is known.
+        if self.nodes.is_empty() {
+            return None;
+        }
+        let node = self.nodes.iter().find(|node| node.name() == name);
+        let silent =
+            |node: &NodeFacts| node.silent_since().is_some_and(|at| self.now.duration_since(at).as_secs() >= SILENT);
+        node.is_none_or(silent).then_some((name, node.is_none()))
+    }
+
     /// Jobs in a phase.
     pub(crate) fn in_phase(&self, phase: Phase) -> usize {
         self.jobs.iter().filter(|j| j.phase() == phase).count()
     }
+}
+
+impl LostNode {
+    fn of(name: String, is_gone: bool, pods: &[Pod]) -> Self {
+        let facts: Vec<(&Pod, PodFacts)> = pods.iter().map(|pod| (pod, PodFacts::of(pod))).collect();
+        let live = || facts.iter().filter(|(_, facts)| facts.is_live());
+        let job_of =
+            |pod: &Pod| pod.owner_references().iter().find(|owner| owner.kind == "Job").map(|owner| owner.name.clone());
+        Self {
+            is_gone,
+            has_pods: live().any(|(_, facts)| facts.node.as_ref() == Some(&name)),
+            stuck_jobs: live().filter(|(_, facts)| facts.node.is_none()).filter_map(|(pod, _)| job_of(pod)).collect(),
+            name,
+        }
+    }
+}
+
+fn of_library(library: &str) -> ListParams {
+    ListParams::default().labels(&format!("{}={library}", labels::LIBRARY))
 }
 
 fn of_role(library: &str, role: &str) -> ListParams {
@@ -384,4 +437,28 @@ async fn sidecars(observed: &Observed, address: &str, context: &Context) -> Opti
     }
     let answer = context.catalogs.sidecars(address, known.after.as_deref().unwrap_or_default(), MAX_SIDECARS).await;
     answer.inspect_err(|error| tracing::warn!(library = observed.library.name_any(), "{error}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pod_counts_on_a_lost_node_until_it_ended_and_one_without_a_node_is_stuck() {
+        let pod = |phase: &str, node: Option<&str>, owner: &str| -> Pod {
+            let owner = json!({"apiVersion": "x", "kind": owner, "name": "j", "uid": "u", "controller": true});
+            serde_json::from_value(json!({"metadata": {"name": "p", "ownerReferences": [owner]}, "spec": {"nodeName": node, "containers": []}, "status": {"phase": phase}})).unwrap()
+        };
+        let of = |pods: &[Pod]| {
+            let lost = LostNode::of("n".into(), true, pods);
+            (lost.has_pods, lost.stuck_jobs.len())
+        };
+        let mut going = pod("Running", Some("n"), "Job");
+        going.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH));
+        assert_eq!(of(&[going]), (true, 0));
+        assert_eq!(of(&[pod("Failed", Some("n"), "Job"), pod("Running", Some("m"), "Job")]), (false, 0));
+        assert_eq!(of(&[pod("Pending", None, "Job"), pod("Pending", None, "ReplicaSet")]), (false, 1));
+    }
 }

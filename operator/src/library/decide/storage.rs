@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
-use super::super::observe::ClaimFacts;
 use super::purge::in_seconds;
 use super::volume::{check, root_refused};
 use super::{Draft, Trouble};
@@ -52,6 +51,7 @@ impl Draft<'_> {
             self.out.desired.surplus = self.prepare_jobs();
             return Err(self.next_run());
         }
+        self.leave_lost_node()?;
         if known.prepared_for.is_some() && known.volume_id.is_some() {
             self.out.desired.surplus = self.prepare_jobs();
             self.hold_to_node();
@@ -94,7 +94,7 @@ impl Draft<'_> {
     }
 
     /// What is known of the volume has to be found again.
-    fn unprepare(&mut self) {
+    pub(super) fn unprepare(&mut self) {
         if let Some(storage) = self.out.status.storage.as_mut() {
             let was = storage.prepared_for.take();
             storage.spec_digest = storage.spec_digest.take().or(was);
@@ -264,7 +264,7 @@ impl Draft<'_> {
     }
 
     /// The next prepare Job: its number is on record before it is made.
-    fn next_run(&mut self) -> Trouble {
+    pub(super) fn next_run(&mut self) -> Trouble {
         self.out.status.prepare_runs += 1;
         self.out.status.prepare_not_before = None;
         self.out.requeue = std::time::Duration::from_secs(1);
@@ -290,21 +290,5 @@ impl Draft<'_> {
         let pods = spec.pods.clone().unwrap_or_default();
         let text = serde_json::json!([spec.volume, pods.run_as_user, pods.run_as_group]).to_string();
         hex::encode(&Sha256::digest(text.as_bytes())[..8])
-    }
-
-    /// A ReadWriteOnce volume is where the catalog's pod is.
-    fn hold_to_node(&mut self) {
-        let ClaimFacts::Found { access_modes, .. } = &self.observed.claim else {
-            return;
-        };
-        let many = access_modes.iter().any(|mode| mode == "ReadWriteMany");
-        let node = self.observed.catalog_pod.as_ref().and_then(|p| p.node.clone());
-        if let Some(storage) = self.out.status.storage.as_mut() {
-            if many {
-                storage.node = None;
-            } else if storage.node.is_none() {
-                storage.node = node;
-            }
-        }
     }
 }

@@ -11,6 +11,7 @@ use av1_crds::library::StorageStatus;
 use av1_crds::wire::Candidate;
 use serde_json::json;
 
+mod node;
 pub(in crate::library) mod pausing;
 mod purge;
 mod sidecars;
@@ -42,6 +43,7 @@ fn observed(spec: serde_json::Value) -> Observed {
         survey_jobs: Vec::new(),
         survey_pods: Vec::new(),
         nodes: Arc::default(),
+        lost_node: None,
         surveyed: Vec::new(),
         leftovers: None,
         sidecar_jobs: Vec::new(),

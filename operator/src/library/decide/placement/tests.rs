@@ -42,6 +42,7 @@ fn observed(nodes: Vec<NodeFacts>) -> Observed {
         survey_jobs: Vec::new(),
         survey_pods: Vec::new(),
         nodes: nodes.into(),
+        lost_node: None,
         surveyed: Vec::new(),
         leftovers: None,
         deployment: None,
