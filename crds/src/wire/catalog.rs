@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `GET /healthz`, `/readyz` | 200 while alive; ready once the volume is the right one |
 //! | `GET /v1/summary` | [`CatalogSummary`] |
-//! | `GET /v1/candidates?offset=N&limit=N` | [`CandidatePage`], in the library's order |
+//! | `GET /v1/candidates?offset=N&limit=N&largest=BYTES` | [`CandidatePage`], in the library's order, files of at most so many bytes |
 //! | `GET /v1/files?after=PATH&limit=N` | [`FilePage`], every path with its verdict, by path |
 //! | `GET /v1/file?path=PATH` | [`FileVerdict`], or 404 |
 //! | `GET /v1/plan?offset=N&limit=N` | [`PlanPage`], the candidates with what predictions need, in the library's order |
@@ -105,6 +105,8 @@ pub struct CandidatePage {
     pub items: Vec<Candidate>,
     /// How many there are in all.
     pub total: u64,
+    /// How many more there are that are larger than was asked for.
+    pub larger: u64,
     /// Whether the first walk has ended.
     pub complete: bool,
 }

@@ -54,6 +54,14 @@ struct Window {
 }
 
 #[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    offset: usize,
+    limit: Option<usize>,
+    largest: Option<u64>,
+}
+
+#[derive(Deserialize)]
 struct After {
     #[serde(default)]
     after: String,
@@ -79,9 +87,9 @@ async fn summary(State(shared): State<Arc<Shared>>) -> Response {
     Json(CatalogSummary { prepare_run: shared.task.prepare_run, ..summary }).into_response()
 }
 
-async fn candidates(State(shared): State<Arc<Shared>>, Query(window): Query<Window>) -> Response {
-    let limit = window.limit.unwrap_or(DEFAULT_PAGE);
-    Json(shared.catalog().candidates(shared.task.scan.order, window.offset, limit)).into_response()
+async fn candidates(State(shared): State<Arc<Shared>>, Query(asked): Query<Asked>) -> Response {
+    let (limit, largest) = (asked.limit.unwrap_or(DEFAULT_PAGE), asked.largest.unwrap_or(u64::MAX));
+    Json(shared.catalog().candidates(shared.task.scan.order, asked.offset, limit, largest)).into_response()
 }
 
 async fn files(State(shared): State<Arc<Shared>>, Query(after): Query<After>) -> Response {

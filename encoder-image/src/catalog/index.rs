@@ -224,7 +224,12 @@ mod tests {
                 if let Ok(Some(found)) = load(dir.path(), &header) {
                     let catalog = super::super::state::Catalog { entries: found, ..Default::default() };
                     let _ = (catalog.summary("v"), catalog.files("", usize::MAX));
-                    let _ = catalog.candidates(av1_crds::library::ScanOrder::LargestFirst, usize::MAX, usize::MAX);
+                    let _ = catalog.candidates(
+                        av1_crds::library::ScanOrder::LargestFirst,
+                        usize::MAX,
+                        usize::MAX,
+                        u64::MAX,
+                    );
                 }
             }
             fs::write(dir.path().join(FILE), bytes).unwrap();

@@ -29,6 +29,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
 use super::observe::{Observed, SummaryView};
+use super::room;
 use crate::build::{User, catalog_deployment, catalog_service, role};
 use crate::conditions::{Is, Writer, find};
 use crate::context::{EventDraft, Options};
@@ -362,10 +363,22 @@ impl Draft<'_> {
             Some(t) => self.set(conditions::READY, false, t.reason, &t.message),
             None => match pause {
                 Some((why, message)) => self.set(conditions::READY, true, why, format!("ready; {message}")),
-                None => self.set(conditions::READY, true, reason::AS_EXPECTED, "work goes on by itself"),
+                None => self.set(conditions::READY, true, reason::AS_EXPECTED, self.goes_on()),
             },
         }
         self.tell_changes(trouble.is_some_and(|t| t.needs_person));
+    }
+
+    /// That work goes on, and how many files are left for later because the volume is too full for them.
+    fn goes_on(&self) -> String {
+        let goes_on = "work goes on by itself";
+        let SummaryView::Got(summary) = &self.observed.summary else { return goes_on.to_owned() };
+        let queued = self.observed.jobs.iter().filter(|job| room::is_too_large(job, summary)).count() as u64;
+        match self.observed.too_large.max(queued) {
+            0 => goes_on.to_owned(),
+            1 => format!("{goes_on}; a file waits until twice its size is free on the volume"),
+            files => format!("{goes_on}; {files} files wait until twice their size is free on the volume"),
+        }
     }
 
     /// An Event for each change that matters: a step that is done, and why a person has to look.

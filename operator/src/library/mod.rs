@@ -10,6 +10,7 @@ mod hidden;
 mod observe;
 mod pace;
 mod report;
+mod room;
 
 /// What tests of both reconcilers together need.
 #[cfg(test)]

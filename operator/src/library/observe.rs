@@ -23,6 +23,7 @@ use crate::context::Context;
 use crate::pods::{PodFacts, PodState};
 
 use super::hidden::Hidden;
+use super::room;
 
 /// What exists about a library.
 #[derive(Debug, Clone)]
@@ -57,8 +58,10 @@ pub(crate) struct Observed {
     pub(crate) service: Option<Service>,
     pub(crate) catalog_pod: Option<CatalogPod>,
     pub(crate) summary: SummaryView,
-    /// Candidates that no job hides, in order, as many as the queue takes.
+    /// Candidates that no job hides and that the volume has room for, in order, as many as the queue takes.
     pub(crate) candidates: Vec<Candidate>,
+    /// How many others there is no room for, if the catalog was asked.
+    pub(crate) too_large: u64,
     /// The library's jobs.
     pub(crate) jobs: Vec<Arc<EncodeJob>>,
     /// Whether the namespace has EncodeJobs that cannot be read.
@@ -165,6 +168,7 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
             .map(CatalogPod::of),
         summary: SummaryView::NotAsked,
         candidates: Vec::new(),
+        too_large: 0,
         jobs,
         unreadable_jobs,
         now: Timestamp::now(),
@@ -181,7 +185,7 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
     }
     if let Some(address) = observed.catalog_address() {
         observed.summary = summary(&observed.library, &address, context).await;
-        observed.candidates = candidates(&observed, &address, context).await;
+        (observed.candidates, observed.too_large) = candidates(&observed, &address, context).await;
         observed.leftovers = leftovers(&observed, &address, context).await;
         observed.sidecars = sidecars(&observed, &address, context).await;
     } else if let Some(ip) = observed.unready_catalog() {
@@ -378,30 +382,31 @@ const PAGE: usize = 200;
 /// Pages that are read at most in one reconcile.
 const MOST_PAGES: usize = 25;
 
-async fn candidates(observed: &Observed, address: &str, context: &Context) -> Vec<Candidate> {
+async fn candidates(observed: &Observed, address: &str, context: &Context) -> (Vec<Candidate>, u64) {
     let library = &observed.library;
     let status = library.status.clone().unwrap_or_default();
     let ready = is_true(&status.conditions, STORAGE_READY) && is_true(&status.conditions, CATALOG_READY);
-    let depth = library.spec.concurrency.as_ref().and_then(|c| c.queue_depth).unwrap_or(20) as usize;
-    let wanted = depth.saturating_sub(observed.in_phase(Phase::Queued));
     let SummaryView::Got(summary) = &observed.summary else {
-        return Vec::new();
+        return (Vec::new(), 0);
     };
+    let wanted = room::in_queue(library, &observed.jobs, summary);
     if wanted == 0 || library.spec.suspend || !ready {
-        return Vec::new();
+        return (Vec::new(), 0);
     }
+    let largest = room::largest(summary);
     let hidden = Hidden::new(library, &observed.jobs, summary, observed.now);
     let name = library.name_any();
-    let mut found = Vec::new();
+    let (mut found, mut too_large) = (Vec::new(), 0);
     let mut offset = 0;
     for _ in 0..MOST_PAGES {
-        let page = match context.catalogs.candidates(address, offset, PAGE).await {
+        let page = match context.catalogs.candidates(address, offset, PAGE, largest).await {
             Ok(page) => page,
             Err(error) => {
                 tracing::warn!(library = name, "{error}");
                 break;
             }
         };
+        too_large = page.larger;
         offset += page.items.len() as u64;
         let end = page.items.is_empty() || offset >= page.total;
         found.extend(page.items.into_iter().filter(|c| !hidden.hides(c)));
@@ -410,7 +415,7 @@ async fn candidates(observed: &Observed, address: &str, context: &Context) -> Ve
         }
     }
     found.truncate(wanted);
-    found
+    (found, too_large)
 }
 
 /// What waits to be removed, when the summary says that there may be something and no purge is under way.

@@ -54,6 +54,7 @@ fn observed(spec: serde_json::Value) -> Observed {
         catalog_pod: None,
         summary: SummaryView::NotAsked,
         candidates: Vec::new(),
+        too_large: 0,
         jobs: Vec::new(),
         unreadable_jobs: false,
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
@@ -357,6 +358,17 @@ fn a_full_volume_starts_nothing_and_says_so() {
     let decision = decide(&o, &options());
     assert_eq!(ready(&decision).1, "LowSpace");
     assert!(crate::conditions::is_true(&decision.status.conditions, conditions::DEGRADED));
+}
+
+#[test]
+fn files_that_the_volume_has_no_room_for_are_counted_for_people() {
+    let mut o = prepared();
+    o.summary = SummaryView::Got(Box::new(summary()));
+    o.too_large = 7;
+    let decision = decide(&o, &options());
+    let c = find(&decision.status.conditions, conditions::READY).unwrap();
+    assert_eq!(c.status, "True");
+    assert!(c.message.contains("7 files wait until twice their size is free"), "{}", c.message);
 }
 
 #[test]
