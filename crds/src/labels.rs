@@ -10,7 +10,7 @@ pub const ENCODE_JOB_UID: &str = "av1.media/encode-job-uid";
 pub const ROLE: &str = "av1.media/role";
 /// Run number of an encode or settle Job.
 pub const RUN: &str = "av1.media/run";
-/// Digest of the desired pod template, to see whether an object is the one wanted.
+/// Annotation: digest of what the operator applied, to see that an object has more than is wanted now.
 pub const TEMPLATE_DIGEST: &str = "av1.media/template-digest";
 /// Annotation: path of the file below the library's root.
 pub const PATH: &str = "av1.media/path";

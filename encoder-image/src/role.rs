@@ -2,7 +2,8 @@
 //!
 //! May: write the termination message. Must never: touch the library.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use av1_crds::{AGENT_PORT, paths};
 use clap::Args;
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::net::TcpListener;
 
 /// Arguments of every role; the paths are mount points in pods and can be other folders elsewhere.
 #[derive(Debug, Clone, Args)]
@@ -38,7 +40,7 @@ pub(crate) struct PodArgs {
     #[arg(long, default_value = paths::CATALOG)]
     pub(crate) catalog: PathBuf,
     /// Address of the HTTP page (catalog, encode).
-    #[arg(long, default_value_t = SocketAddr::from(([0, 0, 0, 0], AGENT_PORT)))]
+    #[arg(long, default_value_t = SocketAddr::from((Ipv6Addr::UNSPECIFIED, AGENT_PORT)))]
     pub(crate) listen: SocketAddr,
     /// A Unix socket for the HTTP page, instead of an address (catalog, encode).
     #[arg(long)]
@@ -57,20 +59,26 @@ pub(crate) struct PodArgs {
 /// Where a role's pages are served.
 pub(crate) enum Listener {
     /// At an address.
-    Tcp(tokio::net::TcpListener),
+    Tcp(TcpListener),
     /// At a socket in the file system.
     Unix(tokio::net::UnixListener),
 }
 
 impl Listener {
-    /// Listens on the socket, when there is one, else at the address.
+    /// Listens on the socket, when there is one, else at the address; at all of IPv4 where that is all of IPv6, which has IPv4 with
+    /// it, and the machine has no IPv6.
     ///
     /// # Errors
     /// When it is taken or cannot be made.
-    pub(crate) async fn bind(listen: SocketAddr, socket: Option<&Path>) -> std::io::Result<Self> {
+    pub(crate) async fn bind(listen: SocketAddr, socket: Option<&Path>) -> io::Result<Self> {
         match socket {
             Some(path) => tokio::net::UnixListener::bind(path).map(Self::Unix),
-            None => tokio::net::TcpListener::bind(listen).await.map(Self::Tcp),
+            None => match TcpListener::bind(listen).await {
+                Err(e) if listen.ip() == Ipv6Addr::UNSPECIFIED && e.kind() != io::ErrorKind::AddrInUse => {
+                    TcpListener::bind((Ipv4Addr::UNSPECIFIED, listen.port())).await.map(Self::Tcp)
+                }
+                bound => bound.map(Self::Tcp),
+            },
         }
     }
 }
@@ -146,4 +154,20 @@ fn shortened(mut failure: PodFailure) -> PodFailure {
 /// The time to the second, as records and messages have it.
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn pages_are_reached_over_ipv4_whether_the_machine_has_ipv6_or_not() {
+        let listen = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let Listener::Tcp(page) = Listener::bind(listen, None).await.unwrap() else { panic!("no address") };
+        let address = page.local_addr().unwrap();
+        tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, address.port())).await.unwrap();
+        if address.is_ipv6() {
+            tokio::net::TcpStream::connect((Ipv6Addr::LOCALHOST, address.port())).await.unwrap();
+        }
+    }
 }

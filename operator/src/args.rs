@@ -41,7 +41,7 @@ pub(crate) struct Args {
     #[arg(long, env = "WATCH_NAMESPACE", default_value = "")]
     pub(crate) watch_namespace: String,
     /// Address of /healthz, /readyz and /metrics.
-    #[arg(long, env = "METRICS_LISTEN", default_value = "0.0.0.0:8080")]
+    #[arg(long, env = "METRICS_LISTEN", default_value = "[::]:8080")]
     pub(crate) metrics_listen: SocketAddr,
     /// Namespace of the lease.
     #[arg(long, env = "LEASE_NAMESPACE", default_value = "default")]

@@ -43,14 +43,15 @@ impl CatalogClient {
         self.json(address, "v1/summary").await
     }
 
-    /// A page of candidates.
+    /// A page of candidates of at most `largest` bytes.
     pub(crate) async fn candidates(
         &self,
         address: &str,
         offset: u64,
         limit: usize,
+        largest: u64,
     ) -> Result<CandidatePage, CatalogError> {
-        self.json(address, &format!("v1/candidates?offset={offset}&limit={limit}")).await
+        self.json(address, &format!("v1/candidates?offset={offset}&limit={limit}&largest={largest}")).await
     }
 
     /// What waits to be removed from the volume.

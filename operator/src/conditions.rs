@@ -80,9 +80,26 @@ pub(crate) fn cut(text: String) -> String {
     if text.chars().count() <= MOST { text } else { text.chars().take(MOST - 1).chain(['…']).collect() }
 }
 
+/// At most `most` bytes of `text`, in whole characters.
+pub(crate) fn cut_bytes(mut text: String, most: usize) -> String {
+    const END: char = '…';
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most.saturating_sub(END.len_utf8())));
+        text.push(END);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_cut_by_bytes_between_two_characters() {
+        assert_eq!(cut_bytes("äöü".into(), 6), "äöü");
+        assert_eq!(cut_bytes("äöüa".into(), 6), "ä…");
+        assert_eq!(cut_bytes("🎬".repeat(300), 1_024).len(), 1_023);
+    }
 
     #[test]
     fn the_transition_time_moves_with_the_status_alone() {

@@ -9,11 +9,12 @@ use av1_crds::wire::CatalogSummary;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder};
+use sha2::{Digest, Sha256};
 
 use crate::agent_client::AgentClient;
 use crate::build::PodOptions;
 use crate::catalog_client::CatalogClient;
-use crate::conditions::cut;
+use crate::conditions::cut_bytes;
 use crate::metrics::Metrics;
 use crate::nodes::Nodes;
 use crate::notifier::Notifier;
@@ -58,12 +59,15 @@ pub(crate) struct Options {
     pub(crate) cluster: String,
 }
 
+/// Most bytes of an Event's note that the API server takes.
+const MOST_NOTE: usize = 1_024;
+
 /// An Event to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EventDraft {
     pub(crate) warning: bool,
     pub(crate) reason: String,
-    /// What the operator did; Events that differ in it are told apart.
+    /// What the operator did, in at most 128 bytes; Events that differ in it are told apart.
     pub(crate) action: String,
     pub(crate) note: String,
 }
@@ -78,6 +82,12 @@ impl EventDraft {
     pub(crate) fn warning(reason: &str, action: &str, note: impl Into<String>) -> Self {
         Self { warning: true, ..Self::normal(reason, action, note) }
     }
+
+    /// One of several that differ in `what` they are about: a path is too long for an action.
+    pub(crate) fn about(mut self, what: &str) -> Self {
+        self.action = format!("{}-{}", self.action, hex::encode(&Sha256::digest(what.as_bytes())[..4]));
+        self
+    }
 }
 
 impl Context {
@@ -87,7 +97,7 @@ impl Context {
             let draft = Event {
                 type_: if event.warning { EventType::Warning } else { EventType::Normal },
                 reason: event.reason,
-                note: Some(cut(event.note)),
+                note: Some(cut_bytes(event.note, MOST_NOTE)),
                 action: event.action,
                 secondary: None,
             };

@@ -83,8 +83,7 @@ async fn run_until_end(args: Args) -> Result<(), StartError> {
     metrics.set(&table::LEADER, &[], 0.0);
     let ready = Arc::new(AtomicBool::new(false));
     let address = args.metrics_listen;
-    let listener =
-        tokio::net::TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+    let listener = crate::http::listen(address).await.map_err(|source| StartError::Listen { address, source })?;
     let queues = Arc::<Queues>::default();
     let page = Page { metrics: metrics.clone(), queues: queues.clone(), ready: ready.clone() };
     let page = tokio::spawn(serve(listener, page));

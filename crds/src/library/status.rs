@@ -51,6 +51,9 @@ pub struct MediaLibraryStatus {
     pub prepare_runs: i64,
     /// Prepare Jobs that failed since the last that did not, for the back-off.
     pub prepare_failures: i64,
+    /// The next prepare Job is not made before this time, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepare_not_before: Option<String>,
     /// Failed jobs that ended before this time, RFC 3339, no longer pause the library: its spec was changed then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failures_counted_from: Option<String>,

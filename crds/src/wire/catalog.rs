@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `GET /healthz`, `/readyz` | 200 while alive; ready once the volume is the right one |
 //! | `GET /v1/summary` | [`CatalogSummary`] |
-//! | `GET /v1/candidates?offset=N&limit=N` | [`CandidatePage`], in the library's order |
+//! | `GET /v1/candidates?offset=N&limit=N&largest=BYTES` | [`CandidatePage`], in the library's order, files of at most so many bytes |
 //! | `GET /v1/files?after=PATH&limit=N` | [`FilePage`], every path with its verdict, by path |
 //! | `GET /v1/file?path=PATH` | [`FileVerdict`], or 404 |
 //! | `GET /v1/plan?offset=N&limit=N` | [`PlanPage`], the candidates with what predictions need, in the library's order |
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::LibraryId;
+use super::{LibraryId, PodFailure};
 use crate::library::{ByteCounts, FileCounts, ScanRules};
 use crate::settings::Settings;
 
@@ -34,6 +34,9 @@ pub struct CatalogTask {
     pub library: LibraryId,
     /// Id that the volume must have.
     pub volume_id: String,
+    /// Number of the prepare Job that found the volume ready. The pod is another one after each, with a mount of its own.
+    #[serde(default)]
+    pub prepare_run: i64,
     /// Which files are looked at.
     pub scan: ScanRules,
     /// The library's effective settings; the gates and the digest of receipts need them.
@@ -44,8 +47,12 @@ pub struct CatalogTask {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CatalogSummary {
-    /// Id of the volume that it reads.
+    /// Id of the volume that it is to read, from its task.
     pub volume_id: String,
+    /// Number of the prepare Job in its task.
+    pub prepare_run: i64,
+    /// Why the volume is not taken for that one, as long as it is not: another was found, or it could not be read.
+    pub wrong_volume: Option<PodFailure>,
     /// Counts of files; `complete` says whether the first walk has ended.
     pub files: FileCounts,
     /// Skipped files by reason.
@@ -100,6 +107,8 @@ pub struct CandidatePage {
     pub items: Vec<Candidate>,
     /// How many there are in all.
     pub total: u64,
+    /// How many more there are that are larger than was asked for.
+    pub larger: u64,
     /// Whether the first walk has ended.
     pub complete: bool,
 }

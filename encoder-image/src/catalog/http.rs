@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use av1_crds::paths::{AV1_DIR, RECEIPTS_DIR, REPORT_FILE, STILLS_DIR, WORK_DIR, stills_name};
-use av1_crds::wire::{MAX_STILLS, PlanPage};
+use av1_crds::wire::{CatalogSummary, MAX_STILLS, PlanPage};
 use av1_media::receipt::{MAX_RECEIPTS_JSON, file_name};
 use axum::extract::{Path as UrlPath, Query, State};
 use axum::http::{StatusCode, header};
@@ -54,6 +54,14 @@ struct Window {
 }
 
 #[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    offset: usize,
+    limit: Option<usize>,
+    largest: Option<u64>,
+}
+
+#[derive(Deserialize)]
 struct After {
     #[serde(default)]
     after: String,
@@ -75,12 +83,13 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn summary(State(shared): State<Arc<Shared>>) -> Response {
-    Json(shared.catalog().summary(&shared.task.volume_id)).into_response()
+    let summary = shared.catalog().summary(&shared.task.volume_id);
+    Json(CatalogSummary { prepare_run: shared.task.prepare_run, ..summary }).into_response()
 }
 
-async fn candidates(State(shared): State<Arc<Shared>>, Query(window): Query<Window>) -> Response {
-    let limit = window.limit.unwrap_or(DEFAULT_PAGE);
-    Json(shared.catalog().candidates(shared.task.scan.order, window.offset, limit)).into_response()
+async fn candidates(State(shared): State<Arc<Shared>>, Query(asked): Query<Asked>) -> Response {
+    let (limit, largest) = (asked.limit.unwrap_or(DEFAULT_PAGE), asked.largest.unwrap_or(u64::MAX));
+    Json(shared.catalog().candidates(shared.task.scan.order, asked.offset, limit, largest)).into_response()
 }
 
 async fn files(State(shared): State<Arc<Shared>>, Query(after): Query<After>) -> Response {

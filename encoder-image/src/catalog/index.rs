@@ -148,6 +148,7 @@ mod tests {
         CatalogTask {
             library: LibraryId { namespace: "n".into(), name: "films".into(), uid: "u".into(), cluster: "c".into() },
             volume_id: "v".into(),
+            prepare_run: 1,
             scan: ScanRules::resolve(None).unwrap(),
             settings: Settings::resolve(&[]).unwrap(),
         }
@@ -190,6 +191,7 @@ mod tests {
         save(dir.path(), &Header::new(&task()), &entries()).unwrap();
         let mut scan = task();
         scan.scan.min_size = 1;
+        assert!(load(dir.path(), &Header::new(&CatalogTask { prepare_run: 2, ..task() })).is_ok());
         for other in [scan, CatalogTask { volume_id: "w".into(), ..task() }] {
             assert!(matches!(load(dir.path(), &Header::new(&other)), Err(IndexError::Foreign)));
         }
@@ -221,7 +223,12 @@ mod tests {
                 if let Ok(Some(found)) = load(dir.path(), &header) {
                     let catalog = super::super::state::Catalog { entries: found, ..Default::default() };
                     let _ = (catalog.summary("v"), catalog.files("", usize::MAX));
-                    let _ = catalog.candidates(av1_crds::library::ScanOrder::LargestFirst, usize::MAX, usize::MAX);
+                    let _ = catalog.candidates(
+                        av1_crds::library::ScanOrder::LargestFirst,
+                        usize::MAX,
+                        usize::MAX,
+                        u64::MAX,
+                    );
                 }
             }
             fs::write(dir.path().join(FILE), bytes).unwrap();

@@ -20,7 +20,7 @@ use super::state::{Entry, Key};
 use super::tree::{self, Found, Step, hash};
 use crate::beneath::Root;
 use crate::facts::{self, Look, gather, now_ns};
-use crate::role::now;
+use crate::role::{RoleFailure, now};
 use crate::volume;
 
 /// The pause after a scan is at least this many times as long as the scan took.
@@ -29,6 +29,8 @@ const REST_FACTOR: u32 = 10;
 const RETRY: Duration = Duration::from_secs(5);
 /// Longest pause while receipts cannot be read.
 const UNREAD: Duration = Duration::from_secs(60);
+/// How often the volume is looked at between two scans.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// How often the index is saved during a long scan.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 
@@ -159,14 +161,17 @@ impl<'a> Scanner<'a> {
     /// The library's root, when it is on the volume that it should be on.
     fn right_root(&self) -> Result<Root, String> {
         let task = &self.shared.task;
+        let unopened = |e| RoleFailure::retry(reasons::IO_ERROR, format!("the library's root cannot be opened: {e}"));
         let root = Root::open(&self.shared.library)
-            .map_err(|e| format!("the library's root cannot be opened: {e}"))
-            .and_then(|root| {
-                volume::check(&root, &task.volume_id, &task.library).map_err(|e| e.failure.message)?;
-                Ok(root)
-            });
-        self.shared.catalog_mut().right_volume = root.is_ok();
-        root
+            .map_err(unopened)
+            .and_then(|root| volume::check(&root, &task.volume_id, &task.library).map(|()| root));
+        let mut catalog = self.shared.catalog_mut();
+        let was_wrong = std::mem::replace(&mut catalog.wrong_volume, root.as_ref().err().map(|e| e.failure.clone()));
+        catalog.right_volume = root.is_ok();
+        if catalog.right_volume && was_wrong.is_some() {
+            catalog.problem = None;
+        }
+        root.map_err(|e| e.failure.message)
     }
 
     /// Files on NFS are waited for longer than the settings may say; told once.
@@ -298,23 +303,26 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Waits for the next scan; files that become due meanwhile are looked at.
+    /// Waits for the next scan; the volume, and files that become due, are looked at meanwhile.
     fn rest(&mut self, until: Instant) {
         while !self.shared.stopped() && Instant::now() < until {
             let next = self.due.keys().next().map_or(until, |(at, _)| (*at).min(until));
-            self.shared.wait_for_stop(next);
-            if !self.shared.stopped() && self.due.keys().next().is_some_and(|(at, _)| *at <= Instant::now()) {
-                match self.right_root().and_then(|root| {
-                    self.read_decisions(&root).map_err(|e| e.to_string())?;
-                    Ok(root)
-                }) {
-                    Ok(root) => self.look_at_due(&root),
-                    // The next scan tells.
-                    Err(_) => return,
-                }
-                self.save();
+            self.shared.wait_for_stop(next.min(Instant::now() + LOOK_EVERY));
+            // The next scan tells.
+            if !self.shared.stopped() && self.look_meanwhile().is_err() {
+                return;
             }
         }
+    }
+
+    fn look_meanwhile(&mut self) -> Result<(), String> {
+        let root = self.right_root()?;
+        if self.due.keys().next().is_some_and(|(at, _)| *at <= Instant::now()) {
+            self.read_decisions(&root).map_err(|e| e.to_string())?;
+            self.look_at_due(&root);
+            self.save();
+        }
+        Ok(())
     }
 
     fn forget_vanished(&mut self) {

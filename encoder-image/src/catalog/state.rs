@@ -11,7 +11,7 @@ use av1_crds::library::{ByteCounts, FileCounts, ScanOrder};
 use av1_crds::reasons::{self, Standing};
 use av1_crds::wire::{
     Candidate, CandidatePage, CatalogSummary, FilePage, FileState, FileVerdict, Leftovers, PlanItem, PlanPage,
-    VideoFigures,
+    PodFailure, VideoFigures,
 };
 use av1_media::gates::{Facts, Verdict, described};
 use serde::{Deserialize, Serialize};
@@ -181,6 +181,8 @@ pub(super) struct Catalog {
     pub(super) entries: BTreeMap<Key, Entry>,
     /// Whether the volume is the one that it should be.
     pub(super) right_volume: bool,
+    /// Why it was not taken for that one at the last look.
+    pub(super) wrong_volume: Option<PodFailure>,
     pub(super) problem: Option<String>,
     pub(super) scans: u64,
     pub(super) scan_finished_at: Option<String>,
@@ -236,6 +238,7 @@ impl Catalog {
         files.eligible = files.pending + files.done;
         CatalogSummary {
             volume_id: volume_id.to_owned(),
+            wrong_volume: self.wrong_volume.clone(),
             files,
             skipped_by_reason: skipped_by_reason
                 .into_iter()
@@ -259,6 +262,7 @@ impl Catalog {
             due_in_trash: self.trash.due(now()).len() as u64,
             work_folders: self.trash.idle(now()).len() as u64,
             sidecars_due: if self.right_volume { sidecars + self.orphans.len() as u64 } else { 0 },
+            ..CatalogSummary::default()
         }
     }
 
@@ -282,9 +286,11 @@ impl Catalog {
         entry.state == FileState::Pending && self.unread.is_withheld(&key.path, entry.size)
     }
 
-    /// A page of them.
-    pub(super) fn candidates(&self, order: ScanOrder, offset: usize, limit: usize) -> CandidatePage {
-        let pending = self.pending(order);
+    /// A page of those of at most `largest` bytes.
+    pub(super) fn candidates(&self, order: ScanOrder, offset: usize, limit: usize, largest: u64) -> CandidatePage {
+        let mut pending = self.pending(order);
+        let all = pending.len();
+        pending.retain(|(_, entry)| entry.size <= largest);
         let candidate = |(key, entry): &(&Key, &Entry)| {
             let picture = entry.picture.as_ref();
             Candidate {
@@ -297,7 +303,8 @@ impl Catalog {
             }
         };
         let items = pending.iter().skip(offset).take(limit.clamp(1, MAX_PAGE)).map(candidate).collect();
-        CandidatePage { items, total: pending.len() as u64, complete: self.complete() }
+        let larger = (all - pending.len()) as u64;
+        CandidatePage { items, total: pending.len() as u64, larger, complete: self.complete() }
     }
 
     /// A page of them with what predictions need.
@@ -426,22 +433,24 @@ mod tests {
             (b"d", pending(37)),
         ]);
         let paths = |order, offset, limit| -> Vec<String> {
-            catalog.candidates(order, offset, limit).items.into_iter().map(|c| c.path).collect()
+            catalog.candidates(order, offset, limit, u64::MAX).items.into_iter().map(|c| c.path).collect()
         };
         assert_eq!(paths(ScanOrder::LargestFirst, 0, 100), ["d", "b", "a"]);
         assert_eq!(paths(ScanOrder::OldestFirst, 0, 100), ["d", "b", "a"]);
         assert_eq!(paths(ScanOrder::NewestFirst, 0, 100), ["a", "b", "d"]);
         assert_eq!(paths(ScanOrder::Path, 1, 1), ["b"]);
+        let small = catalog.candidates(ScanOrder::LargestFirst, 0, 1, 28);
+        assert_eq!((small.items[0].path.as_str(), small.total, small.larger), ("b", 2, 1));
         assert_eq!(
-            catalog.candidates(ScanOrder::Path, 9, 1),
-            CandidatePage { items: vec![], total: 3, complete: true }
+            catalog.candidates(ScanOrder::Path, 9, 1, u64::MAX),
+            CandidatePage { items: vec![], total: 3, larger: 0, complete: true }
         );
     }
 
     #[test]
     fn candidates_of_an_earlier_process_wait_until_a_scan_came_by() {
         let catalog = catalog(&[(b"a", Entry { scan: 0, ..pending(1) })]);
-        assert_eq!(catalog.candidates(ScanOrder::Path, 0, 10).total, 0);
+        assert_eq!(catalog.candidates(ScanOrder::Path, 0, 10, u64::MAX).total, 0);
         assert_eq!(catalog.files("", 10).items.len(), 1);
     }
 
@@ -509,7 +518,7 @@ mod tests {
     fn nothing_is_shown_of_a_volume_that_is_not_the_right_one() {
         let wrong = Catalog { right_volume: false, ..catalog(&[(b"a", pending(1))]) };
         assert_eq!(wrong.summary("id").files, FileCounts::default());
-        assert_eq!(wrong.candidates(ScanOrder::Path, 0, 10), CandidatePage::default());
+        assert_eq!(wrong.candidates(ScanOrder::Path, 0, 10, u64::MAX), CandidatePage::default());
         assert_eq!(wrong.files("", 10), FilePage::default());
         assert_eq!(wrong.file("a"), None);
     }

@@ -273,6 +273,7 @@ impl Catalog {
             let task = CatalogTask {
                 library: library.id.clone(),
                 volume_id: library.volume_id.clone(),
+                prepare_run: 0,
                 scan: self.task_scan.clone(),
                 settings: common.settings.clone(),
             };

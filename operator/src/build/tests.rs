@@ -145,6 +145,7 @@ fn catalog() -> k8s_openapi::api::apps::v1::Deployment {
     let task = CatalogTask {
         library: id(),
         volume_id: "v1".into(),
+        prepare_run: 2,
         scan: ScanRules::resolve(None).unwrap(),
         settings: settings(),
     };

@@ -1,11 +1,12 @@
 //! Makes what shall exist and is not there, or is not as it shall be. Must never: decide.
 
-use av1_crds::{EncodeJob, FINALIZER};
+use av1_crds::{EncodeJob, FINALIZER, labels};
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::decide::{Decision, JobChange};
 use super::measure::measure;
@@ -100,12 +101,10 @@ async fn own<K>(api: &Api<K>, wanted: &K, found: Option<&K>) -> Result<(), ApiEr
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
 {
-    let (Ok(mut value), Ok(found)) = (serde_json::to_value(wanted), serde_json::to_value(found)) else {
+    let (Ok(value), Ok(found)) = (serde_json::to_value(wanted), serde_json::to_value(found)) else {
         return Ok(());
     };
-    if contains(&found, &value) {
-        return Ok(());
-    }
+    let Some(mut value) = to_apply(value, &found) else { return Ok(()) };
     if let Some(map) = value.as_object_mut() {
         map.insert("apiVersion".to_owned(), Value::String(K::api_version(&()).into_owned()));
         map.insert("kind".to_owned(), Value::String(K::kind(&()).into_owned()));
@@ -116,16 +115,35 @@ where
     Ok(())
 }
 
+/// `wanted` with its digest, unless `found` is that. The digest tells that more was wanted before: fields that the operator names no
+/// more look like defaults.
+fn to_apply(mut wanted: Value, found: &Value) -> Option<Value> {
+    let digest = hex::encode(&Sha256::digest(wanted.to_string().as_bytes())[..8]);
+    let metadata = wanted.get_mut("metadata")?.as_object_mut()?;
+    let annotations = metadata.entry("annotations").or_insert_with(|| json!({})).as_object_mut()?;
+    annotations.insert(labels::TEMPLATE_DIGEST.to_owned(), digest.into());
+    (!contains(found, &wanted)).then_some(wanted)
+}
+
 /// Whether `found` has everything that `wanted` names; what else it has are defaults and others' fields.
 fn contains(found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
+        // The API server drops what is empty.
         (Value::Object(found), Value::Object(wanted)) => {
-            wanted.iter().all(|(key, value)| found.get(key).is_some_and(|f| contains(f, value)))
+            wanted.iter().all(|(key, value)| found.get(key).map_or_else(|| is_empty(value), |f| contains(f, value)))
         }
         (Value::Array(found), Value::Array(wanted)) => {
             found.len() == wanted.len() && found.iter().zip(wanted).all(|(f, w)| contains(f, w))
         }
         (found, wanted) => found == wanted,
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.values().all(is_empty),
+        Value::Array(list) => list.is_empty(),
+        value => value.is_null(),
     }
 }
 
@@ -163,5 +181,20 @@ mod tests {
         assert!(!contains(&json!({"spec": {"replicas": 2, "list": [{"name": "a"}]}}), &wanted));
         assert!(!contains(&json!({"spec": {"replicas": 1, "list": [{"name": "a"}, {"name": "b"}]}}), &wanted));
         assert!(!contains(&Value::Null, &wanted));
+    }
+
+    #[test]
+    fn what_is_wanted_no_more_is_applied_once_and_an_empty_list_that_the_server_drops_never() {
+        let template = |pod: Value| json!({"metadata": {"name": "films-catalog"}, "spec": {"template": {"spec": pod}}});
+        let tolerant = template(json!({"hostNetwork": false, "tolerations": [{"key": "a"}]}));
+        let before = to_apply(tolerant.clone(), &Value::Null).unwrap();
+        assert_eq!(to_apply(tolerant, &before), None);
+        for plain in [json!({"hostNetwork": false}), json!({"hostNetwork": false, "tolerations": [], "affinity": {}})] {
+            let plain = template(plain);
+            let mut after = to_apply(plain.clone(), &before).unwrap();
+            let pod = after["spec"]["template"]["spec"].as_object_mut().unwrap();
+            pod.retain(|_, value| !is_empty(value));
+            assert_eq!(to_apply(plain, &after), None);
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod admission;
 mod failures;
 mod history;
+mod node;
 mod placement;
 mod purge;
 mod queue;
@@ -17,8 +18,8 @@ use av1_crds::conditions::{self, reason};
 use av1_crds::job::EncodeJobStatus;
 use av1_crds::library::{HistorySpec, JobCounts, ScanRules, ScanStatus};
 use av1_crds::settings::Settings;
-use av1_crds::wire::{CatalogSummary, CatalogTask, LibraryId};
-use av1_crds::{EncodeJob, MediaLibraryStatus, Phase};
+use av1_crds::wire::{CatalogSummary, CatalogTask, LibraryId, PodFailure};
+use av1_crds::{EncodeJob, MediaLibraryStatus, Phase, labels};
 use av1_media::encoders::check as encoders;
 use av1_media::gates::Selection;
 use jiff::Timestamp;
@@ -28,11 +29,15 @@ use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
 use super::observe::{Observed, SummaryView};
-use crate::build::{User, catalog_deployment, catalog_service};
+use super::room;
+use crate::build::{User, catalog_deployment, catalog_service, role};
 use crate::conditions::{Is, Writer, find};
 use crate::context::{EventDraft, Options};
 use crate::schedule;
 use av1_crds::figures;
+
+/// Seconds that a catalog may take to become ready, or a volume to come into reach again.
+const CATALOG_PATIENCE: i64 = 120;
 
 /// What was decided and not done yet.
 #[derive(Debug, Clone)]
@@ -195,6 +200,7 @@ impl Draft<'_> {
         let task = CatalogTask {
             library: self.id(),
             volume_id: volume_id.clone(),
+            prepare_run: self.out.status.prepare_runs,
             scan: valid.scan.clone(),
             settings: valid.settings.for_pods(),
         };
@@ -202,41 +208,71 @@ impl Draft<'_> {
         self.out.desired.deployment =
             Some(deployment.map_err(|e| Trouble::person(reason::INVALID_SETTINGS, e.to_string()))?);
         self.out.desired.service = Some(catalog_service(&library));
+        if let SummaryView::Got(summary) | SummaryView::Unready(summary) = &self.observed.summary
+            && let Some(failure) = &summary.wrong_volume
+        {
+            return Err(self.wrong_volume(failure, summary.prepare_run));
+        }
         if let Some(failure) = self.observed.catalog_pod.as_ref().and_then(|p| p.failure.clone()) {
-            if failure.reason == reason::WRONG_VOLUME {
-                return Err(self.prepare_again(&failure.message));
-            }
             return Err(Trouble::person(reason::CATALOG_UNAVAILABLE, failure.message));
         }
         match &self.observed.summary {
             SummaryView::Got(summary) => self.take_summary(summary, &volume_id),
             SummaryView::Failed(why) => Err(self.unanswered(why)),
-            SummaryView::NotAsked => match self.observed.catalog_pod.as_ref().and_then(|p| p.trouble.clone()) {
-                Some(why) => {
-                    Err(Trouble::person(reason::CATALOG_UNAVAILABLE, format!("the catalog does not run: {why}")))
-                }
-                None => Err(Trouble::wait(reason::IN_PROGRESS, "the catalog starts")),
-            },
+            SummaryView::NotAsked | SummaryView::Unready(_) => Err(self.starting()),
         }
+    }
+
+    /// What the catalog sees is not the prepared volume. One of before the last prepare has a mount of before, too.
+    fn wrong_volume(&mut self, failure: &PodFailure, prepare_run: i64) -> Trouble {
+        if prepare_run != self.out.status.prepare_runs {
+            return self.starting();
+        }
+        // A share that is out of reach for a moment is left alone; a volume that was read and is another one is not.
+        if storage::reason_of(failure) != reason::PREPARE_FAILED || self.is_catalog_late() {
+            return self.prepare_again(failure);
+        }
+        Trouble::person(reason::CATALOG_UNAVAILABLE, &failure.message)
+    }
+
+    fn starting(&self) -> Trouble {
+        if let Some(why) = self.observed.catalog_pod.as_ref().and_then(|p| p.trouble.as_ref()) {
+            return Trouble::person(reason::CATALOG_UNAVAILABLE, format!("the catalog does not run: {why}"));
+        }
+        if self.is_catalog_late() {
+            let library = self.observed.library.name_any();
+            let message = format!(
+                "the catalog has not become ready for more than {CATALOG_PATIENCE} s; kubectl describe pods -l {}={library},{}={} says why",
+                labels::LIBRARY,
+                labels::ROLE,
+                role::CATALOG
+            );
+            return Trouble::person(reason::CATALOG_UNAVAILABLE, message);
+        }
+        Trouble::wait(reason::IN_PROGRESS, "the catalog starts")
     }
 
     /// A catalog that was just made answers late; one that stays silent needs a person.
     fn unanswered(&self, why: &str) -> Trouble {
-        const PATIENCE: i64 = 120;
-        let since = find(&self.out.status.conditions, conditions::CATALOG_READY)
-            .filter(|c| c.status == "False")
-            .map(|c| c.last_transition_time.0.as_second());
-        if since.is_some_and(|at| self.observed.now.as_second() - at > PATIENCE) {
+        if self.is_catalog_late() {
             Trouble::person(reason::CATALOG_UNAVAILABLE, why)
         } else {
             Trouble::wait(reason::CATALOG_UNAVAILABLE, why)
         }
     }
 
+    /// Whether it had time enough to become ready, since it was that last or the volume was prepared.
+    fn is_catalog_late(&self) -> bool {
+        let since = find(&self.out.status.conditions, conditions::CATALOG_READY)
+            .filter(|c| c.status == "False")
+            .map(|c| self.observed.now.as_second() - c.last_transition_time.0.as_second());
+        since.is_some_and(|seconds| seconds.min(self.ready_for().unwrap_or(seconds)) > CATALOG_PATIENCE)
+    }
+
     fn take_summary(&mut self, summary: &CatalogSummary, volume_id: &str) -> Result<(), Trouble> {
+        // It was told of another volume: its pod is about to be replaced.
         if !summary.volume_id.is_empty() && summary.volume_id != volume_id {
-            return Err(self
-                .prepare_again(&format!("the catalog reads volume {}, prepared was {volume_id}", summary.volume_id)));
+            return Err(self.starting());
         }
         if let Some(problem) = &summary.problem {
             return Err(Trouble::person(reason::CATALOG_UNAVAILABLE, problem));
@@ -333,10 +369,22 @@ impl Draft<'_> {
             Some(t) => self.set(conditions::READY, false, t.reason, &t.message),
             None => match pause {
                 Some((why, message)) => self.set(conditions::READY, true, why, format!("ready; {message}")),
-                None => self.set(conditions::READY, true, reason::AS_EXPECTED, "work goes on by itself"),
+                None => self.set(conditions::READY, true, reason::AS_EXPECTED, self.goes_on()),
             },
         }
         self.tell_changes(trouble.is_some_and(|t| t.needs_person));
+    }
+
+    /// That work goes on, and how many files are left for later because the volume is too full for them.
+    fn goes_on(&self) -> String {
+        let goes_on = "work goes on by itself";
+        let SummaryView::Got(summary) = &self.observed.summary else { return goes_on.to_owned() };
+        let queued = self.observed.jobs.iter().filter(|job| room::is_too_large(job, summary)).count() as u64;
+        match self.observed.too_large.max(queued) {
+            0 => goes_on.to_owned(),
+            1 => format!("{goes_on}; a file waits until twice its size is free on the volume"),
+            files => format!("{goes_on}; {files} files wait until twice their size is free on the volume"),
+        }
     }
 
     /// An Event for each change that matters: a step that is done, and why a person has to look.

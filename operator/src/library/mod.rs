@@ -11,6 +11,7 @@ mod measure;
 mod observe;
 mod pace;
 mod report;
+mod room;
 
 /// What tests of both reconcilers together need.
 #[cfg(test)]

@@ -9,7 +9,7 @@ use av1_crds::library::SurveyedNode;
 use av1_crds::wire::{Candidate, CatalogSummary, Leftovers, MAX_SIDECARS, PodFailure, PodResult, SidecarPage};
 use av1_crds::{EncodeJob, MediaLibrary, Phase, labels};
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::api::ListParams;
@@ -23,6 +23,7 @@ use crate::context::Context;
 use crate::pods::{PodFacts, PodState};
 
 use super::hidden::Hidden;
+use super::room;
 
 /// What exists about a library.
 #[derive(Debug, Clone)]
@@ -45,6 +46,8 @@ pub(crate) struct Observed {
     pub(crate) survey_pods: Vec<PodFacts>,
     /// The cluster's nodes, as of a short while ago.
     pub(crate) nodes: Arc<[NodeFacts]>,
+    /// The node that has the volume, when it is lost.
+    pub(crate) lost_node: Option<LostNode>,
     /// What other libraries' surveys found.
     pub(crate) surveyed: Vec<SurveyedNode>,
     /// What waits to be removed from the volume; asked for only when a purge may begin.
@@ -55,13 +58,27 @@ pub(crate) struct Observed {
     pub(crate) service: Option<Service>,
     pub(crate) catalog_pod: Option<CatalogPod>,
     pub(crate) summary: SummaryView,
-    /// Candidates that no job hides, in order, as many as the queue takes.
+    /// Candidates that no job hides and that the volume has room for, in order, as many as the queue takes.
     pub(crate) candidates: Vec<Candidate>,
+    /// How many others there is no room for, if the catalog was asked.
+    pub(crate) too_large: u64,
     /// The library's jobs.
     pub(crate) jobs: Vec<Arc<EncodeJob>>,
     /// Whether the namespace has EncodeJobs that cannot be read.
     pub(crate) unreadable_jobs: bool,
     pub(crate) now: Timestamp,
+}
+
+/// A node that has the library's volume, and is gone, or has been silent for long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LostNode {
+    pub(crate) name: String,
+    /// Whether there is no such node any more.
+    pub(crate) is_gone: bool,
+    /// Whether a pod of the library may still run there.
+    pub(crate) has_pods: bool,
+    /// Jobs of the library whose pods wait for a node.
+    pub(crate) stuck_jobs: Vec<String>,
 }
 
 /// The claim that `spec.volume` names.
@@ -82,6 +99,8 @@ pub(crate) enum ClaimFacts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CatalogPod {
     pub(crate) node: Option<String>,
+    /// Where it answers, ready or not.
+    pub(crate) ip: Option<String>,
     /// Why it does not run, if it does not.
     pub(crate) trouble: Option<String>,
     /// What it said when it last ended.
@@ -93,6 +112,8 @@ pub(crate) struct CatalogPod {
 pub(crate) enum SummaryView {
     /// The catalog is not up.
     NotAsked,
+    /// It runs but is not ready: all that counts is what it says of the volume.
+    Unready(Box<CatalogSummary>),
     Got(Box<CatalogSummary>),
     Failed(String),
 }
@@ -134,19 +155,29 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         survey_jobs: Vec::new(),
         survey_pods: Vec::new(),
         nodes: context.nodes.list(&context.client).await?,
+        lost_node: None,
         surveyed: context.nodes.shared(library.status.as_ref().and_then(|s| s.placement.as_ref())),
         leftovers: None,
         sidecars: None,
         deployment: timed(format!("get Deployment {catalog}"), deployments.get_opt(&catalog)).await?,
         service: timed(format!("get Service {catalog}"), services.get_opt(&catalog)).await?,
-        catalog_pod: catalog_pods.iter().find(|p| p.metadata.deletion_timestamp.is_none()).map(CatalogPod::of),
+        catalog_pod: catalog_pods
+            .iter()
+            .filter(|p| p.metadata.deletion_timestamp.is_none())
+            .min_by_key(|p| !PodFacts::of(p).is_live())
+            .map(CatalogPod::of),
         summary: SummaryView::NotAsked,
         candidates: Vec::new(),
+        too_large: 0,
         jobs,
         unreadable_jobs,
         now: Timestamp::now(),
         library,
     };
+    if let Some((node, is_gone)) = observed.lost_node_name() {
+        let all = timed("list the library's pods", pods.list(&of_library(name))).await?;
+        observed.lost_node = Some(LostNode::of(node, is_gone, &all.items));
+    }
     if observed.may_survey() {
         let survey = of_role(name, role::SURVEY);
         observed.survey_jobs = undeleted_jobs(&timed("list survey Jobs", batch.list(&survey)).await?.items);
@@ -154,9 +185,12 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
     }
     if let Some(address) = observed.catalog_address() {
         observed.summary = summary(&observed.library, &address, context).await;
-        observed.candidates = candidates(&observed, &address, context).await;
+        (observed.candidates, observed.too_large) = candidates(&observed, &address, context).await;
         observed.leftovers = leftovers(&observed, &address, context).await;
         observed.sidecars = sidecars(&observed, &address, context).await;
+    } else if let Some(ip) = observed.unready_catalog() {
+        let summary = context.catalogs.summary(&ip).await;
+        observed.summary = summary.map_or(SummaryView::NotAsked, |summary| SummaryView::Unready(Box::new(summary)));
     }
     Ok(Some(observed))
 }
@@ -193,12 +227,24 @@ async fn living(library: &MediaLibrary, context: &Context) -> Result<Option<Vec<
 impl Observed {
     /// Where the catalog answers; none while its Deployment is not up to date and available.
     pub(super) fn catalog_address(&self) -> Option<String> {
+        let status = self.current_deployment()?;
+        let up = status.available_replicas.unwrap_or(0) >= 1 && status.updated_replicas.unwrap_or(0) >= 1;
+        let ip = self.service.as_ref()?.spec.as_ref()?.cluster_ip.clone()?;
+        (up && !ip.is_empty() && ip != "None").then_some(ip)
+    }
+
+    /// Where a catalog that runs but is not ready answers.
+    fn unready_catalog(&self) -> Option<String> {
+        self.current_deployment()?;
+        self.catalog_pod.as_ref()?.ip.clone()
+    }
+
+    /// Status of the catalog's Deployment, when it is about the Deployment as it is.
+    fn current_deployment(&self) -> Option<DeploymentStatus> {
         let deployment = self.deployment.as_ref()?;
         let status = deployment.status.clone().unwrap_or_default();
         let current = status.observed_generation.unwrap_or(0) >= deployment.metadata.generation.unwrap_or(0);
-        let up = current && status.available_replicas.unwrap_or(0) >= 1 && status.updated_replicas.unwrap_or(0) >= 1;
-        let ip = self.service.as_ref()?.spec.as_ref()?.cluster_ip.clone()?;
-        (up && !ip.is_empty() && ip != "None").then_some(ip)
+        current.then_some(status)
     }
 
     /// Whether a node that may take encodes was not surveyed since it started, as far as is on record.
@@ -211,10 +257,44 @@ impl Observed {
         candidates.any(|node| node.clone().with(known).survey().is_none())
     }
 
+    /// The node that has the volume, if it is gone (true) or has been silent for long.
+    fn lost_node_name(&self) -> Option<(String, bool)> {
+        /// Seconds; as long as an encode on such a node is waited for.
+        const SILENT: i64 = 600;
+        let name = self.library.status.as_ref()?.storage.as_ref()?.node.clone()?;
+        // Without a list of nodes nothing is known.
+        if self.nodes.is_empty() {
+            return None;
+        }
+        let node = self.nodes.iter().find(|node| node.name() == name);
+        let silent =
+            |node: &NodeFacts| node.silent_since().is_some_and(|at| self.now.duration_since(at).as_secs() >= SILENT);
+        node.is_none_or(silent).then_some((name, node.is_none()))
+    }
+
     /// Jobs in a phase.
     pub(crate) fn in_phase(&self, phase: Phase) -> usize {
         self.jobs.iter().filter(|j| j.phase() == phase).count()
     }
+}
+
+impl LostNode {
+    fn of(name: String, is_gone: bool, pods: &[Pod]) -> Self {
+        let facts: Vec<(&Pod, PodFacts)> = pods.iter().map(|pod| (pod, PodFacts::of(pod))).collect();
+        let live = || facts.iter().filter(|(_, facts)| facts.is_live());
+        let job_of =
+            |pod: &Pod| pod.owner_references().iter().find(|owner| owner.kind == "Job").map(|owner| owner.name.clone());
+        Self {
+            is_gone,
+            has_pods: live().any(|(_, facts)| facts.node.as_ref() == Some(&name)),
+            stuck_jobs: live().filter(|(_, facts)| facts.node.is_none()).filter_map(|(pod, _)| job_of(pod)).collect(),
+            name,
+        }
+    }
+}
+
+fn of_library(library: &str) -> ListParams {
+    ListParams::default().labels(&format!("{}={library}", labels::LIBRARY))
 }
 
 fn of_role(library: &str, role: &str) -> ListParams {
@@ -266,7 +346,11 @@ impl CatalogPod {
                 Some(format!("its pod ended ({} {})", ended.reason, ended.note).replace(" )", ")"))
             }
         };
-        Self { node: facts.node, trouble, failure }
+        let ip = match facts.state {
+            PodState::Live { ip, started: true, .. } => ip,
+            _ => None,
+        };
+        Self { node: facts.node, ip, trouble, failure }
     }
 }
 
@@ -298,30 +382,31 @@ const PAGE: usize = 200;
 /// Pages that are read at most in one reconcile.
 const MOST_PAGES: usize = 25;
 
-async fn candidates(observed: &Observed, address: &str, context: &Context) -> Vec<Candidate> {
+async fn candidates(observed: &Observed, address: &str, context: &Context) -> (Vec<Candidate>, u64) {
     let library = &observed.library;
     let status = library.status.clone().unwrap_or_default();
     let ready = is_true(&status.conditions, STORAGE_READY) && is_true(&status.conditions, CATALOG_READY);
-    let depth = library.spec.concurrency.as_ref().and_then(|c| c.queue_depth).unwrap_or(20) as usize;
-    let wanted = depth.saturating_sub(observed.in_phase(Phase::Queued));
     let SummaryView::Got(summary) = &observed.summary else {
-        return Vec::new();
+        return (Vec::new(), 0);
     };
+    let wanted = room::in_queue(library, &observed.jobs, summary);
     if wanted == 0 || library.spec.suspend || !ready {
-        return Vec::new();
+        return (Vec::new(), 0);
     }
+    let largest = room::largest(summary);
     let hidden = Hidden::new(library, &observed.jobs, summary, observed.now);
     let name = library.name_any();
-    let mut found = Vec::new();
+    let (mut found, mut too_large) = (Vec::new(), 0);
     let mut offset = 0;
     for _ in 0..MOST_PAGES {
-        let page = match context.catalogs.candidates(address, offset, PAGE).await {
+        let page = match context.catalogs.candidates(address, offset, PAGE, largest).await {
             Ok(page) => page,
             Err(error) => {
                 tracing::warn!(library = name, "{error}");
                 break;
             }
         };
+        too_large = page.larger;
         offset += page.items.len() as u64;
         let end = page.items.is_empty() || offset >= page.total;
         found.extend(page.items.into_iter().filter(|c| !hidden.hides(c)));
@@ -330,7 +415,7 @@ async fn candidates(observed: &Observed, address: &str, context: &Context) -> Ve
         }
     }
     found.truncate(wanted);
-    found
+    (found, too_large)
 }
 
 /// What waits to be removed, when the summary says that there may be something and no purge is under way.
@@ -357,4 +442,28 @@ async fn sidecars(observed: &Observed, address: &str, context: &Context) -> Opti
     }
     let answer = context.catalogs.sidecars(address, known.after.as_deref().unwrap_or_default(), MAX_SIDECARS).await;
     answer.inspect_err(|error| tracing::warn!(library = observed.library.name_any(), "{error}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pod_counts_on_a_lost_node_until_it_ended_and_one_without_a_node_is_stuck() {
+        let pod = |phase: &str, node: Option<&str>, owner: &str| -> Pod {
+            let owner = json!({"apiVersion": "x", "kind": owner, "name": "j", "uid": "u", "controller": true});
+            serde_json::from_value(json!({"metadata": {"name": "p", "ownerReferences": [owner]}, "spec": {"nodeName": node, "containers": []}, "status": {"phase": phase}})).unwrap()
+        };
+        let of = |pods: &[Pod]| {
+            let lost = LostNode::of("n".into(), true, pods);
+            (lost.has_pods, lost.stuck_jobs.len())
+        };
+        let mut going = pod("Running", Some("n"), "Job");
+        going.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH));
+        assert_eq!(of(&[going]), (true, 0));
+        assert_eq!(of(&[pod("Failed", Some("n"), "Job"), pod("Running", Some("m"), "Job")]), (false, 0));
+        assert_eq!(of(&[pod("Pending", None, "Job"), pod("Pending", None, "ReplicaSet")]), (false, 1));
+    }
 }

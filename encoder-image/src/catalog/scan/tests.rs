@@ -27,7 +27,8 @@ impl Library {
         scan.min_size = 10;
         scan.stable_seconds = 1;
         let library = LibraryId { namespace: "n".into(), name: "films".into(), uid: "u".into(), cluster: "c".into() };
-        let task = CatalogTask { library, volume_id: ID.into(), scan, settings: Settings::resolve(&[]).unwrap() };
+        let settings = Settings::resolve(&[]).unwrap();
+        let task = CatalogTask { library, volume_id: ID.into(), prepare_run: 1, scan, settings };
         let root = dir.path().join("library");
         fs::create_dir_all(root.join(".av1/state/receipts")).unwrap();
         fs::create_dir(dir.path().join("catalog")).unwrap();
@@ -155,6 +156,8 @@ fn another_tree_under_the_path_is_a_problem_and_nothing_is_forgotten_or_written(
     fs::rename(&library.shared.library, &away).unwrap();
     fs::create_dir(&library.shared.library).unwrap();
     assert!(scanner.scan().unwrap_err().contains(ID));
+    let wrong = library.shared.catalog().summary(ID).wrong_volume.unwrap();
+    assert_eq!((wrong.reason.as_str(), wrong.message.contains(ID)), (reasons::WRONG_VOLUME, true));
     scanner.save();
     assert_eq!(library.reason("a.mkv"), None);
     assert_eq!(fs::metadata(library.shared.folder.join("index.jsonl")).unwrap().ino(), index.ino());
@@ -162,6 +165,30 @@ fn another_tree_under_the_path_is_a_problem_and_nothing_is_forgotten_or_written(
     fs::rename(&away, &library.shared.library).unwrap();
     scanner.scan().unwrap();
     assert_eq!((scanner.judged, library.reason("a.mkv").as_deref()), (0, Some(reasons::TOO_SMALL)));
+}
+
+#[test]
+fn a_volume_that_becomes_another_between_two_scans_is_told_of_before_the_next_and_so_is_its_return() {
+    let library = Library::new();
+    let mut scanner = Scanner::new(&library.shared);
+    scanner.scan().unwrap();
+    let file = library.shared.library.join(".av1/volume.json");
+    let right = fs::read(&file).unwrap();
+    let other = VolumeFile { id: "other".into(), owner: library.shared.task.library.clone(), layout: 1 };
+    fs::write(&file, serde_json::to_vec(&other).unwrap()).unwrap();
+    assert!(scanner.look_meanwhile().unwrap_err().contains("it is volume other"));
+    let wrong = library.shared.catalog().summary(ID).wrong_volume.unwrap();
+    assert_eq!((wrong.reason.as_str(), library.shared.catalog().right_volume), (reasons::WRONG_VOLUME, false));
+    let stranger = LibraryId { cluster: "d".into(), ..library.shared.task.library.clone() };
+    let taken = VolumeFile { id: ID.into(), owner: stranger, layout: 1 };
+    fs::write(&file, serde_json::to_vec(&taken).unwrap()).unwrap();
+    scanner.look_meanwhile().unwrap_err();
+    assert_eq!(library.shared.catalog().summary(ID).wrong_volume.unwrap().reason, reasons::OWNED_BY_ANOTHER);
+    fs::write(&file, right).unwrap();
+    library.shared.catalog_mut().problem = Some("not the right one".into());
+    scanner.look_meanwhile().unwrap();
+    let summary = library.shared.catalog().summary(ID);
+    assert_eq!((summary.wrong_volume, summary.problem, library.shared.catalog().right_volume), (None, None, true));
 }
 
 #[test]
@@ -313,7 +340,7 @@ fn receipts_that_cannot_be_read_keep_what_they_said_and_their_files_from_being_o
     }
     let catalog = || library.shared.catalog();
     let offered = || -> Vec<String> {
-        let page = catalog().candidates(av1_crds::library::ScanOrder::Path, 0, 10);
+        let page = catalog().candidates(av1_crds::library::ScanOrder::Path, 0, 10, u64::MAX);
         page.items.into_iter().map(|item| item.path).collect()
     };
     assert_eq!(offered(), ["b.mkv"]);

@@ -286,6 +286,7 @@ pub(super) fn placing(
 /// Id of the library's volume and the user that its pods run as, once prepared.
 pub(super) fn prepared(library: &MediaLibrary) -> Option<(String, User)> {
     let storage = library.status.as_ref()?.storage.as_ref()?;
+    storage.prepared_for.as_ref()?;
     Some((storage.volume_id.clone()?, User { uid: storage.run_as_user?, gid: storage.run_as_group? }))
 }
 

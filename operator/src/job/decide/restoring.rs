@@ -86,7 +86,7 @@ impl Draft<'_> {
             return self.finish(Phase::Failed, &result.reason, &result.message);
         }
         for lost in &result.not_kept {
-            self.out.events.push(EventDraft::warning("NotKept", lost, lost));
+            self.out.events.push(EventDraft::warning("NotKept", "Restore", lost).about(lost));
         }
         self.set(conditions::SETTLED, true, reason::AS_EXPECTED, &result.message);
         let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);

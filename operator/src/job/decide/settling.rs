@@ -249,7 +249,7 @@ impl Draft<'_> {
                 });
                 self.out.status.saved = Some(figures::size(saved));
                 for lost in &result.not_kept {
-                    self.out.events.push(EventDraft::warning("NotKept", lost, lost));
+                    self.out.events.push(EventDraft::warning("NotKept", "Settle", lost).about(lost));
                 }
                 self.finish(Phase::Succeeded, reasons::ENCODED, &result.message);
             }

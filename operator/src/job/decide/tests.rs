@@ -418,6 +418,15 @@ fn only_a_job_of_a_scan_that_nobody_asked_for_again_gives_way_to_what_the_user_w
 }
 
 #[test]
+fn no_pod_is_made_while_the_volume_has_to_be_found_again() {
+    for mut o in [encoding(1), settling(json!({}))] {
+        assert_eq!(decide(&o, &options()).actions.len(), 1);
+        o.library.as_mut().unwrap().status.as_mut().unwrap().storage.as_mut().unwrap().prepared_for = None;
+        assert!(decide(&o, &options()).actions.is_empty());
+    }
+}
+
+#[test]
 fn two_settle_pods_never_run_at_once() {
     let mut o = settling(json!({"run": 2}));
     o.pods = vec![pod("settle", 1, runs())];

@@ -126,7 +126,8 @@ impl Draft<'_> {
             for kept in &result.kept {
                 p.kept.retain(|k| k.file != kept.what);
                 p.kept.push(KeptFile { file: kept.what.clone(), message: kept.why.clone(), at: now.to_string() });
-                events.push(EventDraft::warning("OriginalKept", &kept.what, format!("{}: {}", kept.what, kept.why)));
+                let note = format!("{}: {}", kept.what, kept.why);
+                events.push(EventDraft::warning("OriginalKept", "Purge", note).about(&kept.what));
             }
             p.kept_count = i64::from(result.kept_count).max(i64::try_from(p.kept.len()).unwrap_or(i64::MAX));
             let more_than_named = usize::try_from(result.kept_count).is_ok_and(|n| n > result.kept.len());

@@ -6,11 +6,11 @@
 use av1_crds::conditions::{self, reason};
 use av1_crds::library::{StorageStatus, SwapMethod};
 use av1_crds::wire::{LookResult, MakeResult, PodFailure, PrepareStep, PrepareTask};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
-use super::super::observe::ClaimFacts;
+use super::purge::in_seconds;
 use super::volume::{check, root_refused};
 use super::{Draft, Trouble};
 use crate::build::{User, prepare_job, prepare_name};
@@ -20,10 +20,21 @@ use av1_crds::figures;
 
 /// User of the pod that looks whose the files are, unless the spec names one.
 const NOBODY: i64 = 65_532;
+/// Most seconds between two prepare Jobs.
+const LONGEST_PAUSE: i64 = 300;
 
 /// Reason of a volume that is ready.
 fn ready(swap: Option<SwapMethod>) -> &'static str {
     if swap == Some(SwapMethod::TwoRenames) { reason::SWAP_HAS_GAP } else { reason::AS_EXPECTED }
+}
+
+/// The condition's reason for what a pod found wrong with the volume.
+pub(super) fn reason_of(failure: &PodFailure) -> &'static str {
+    match failure.reason.as_str() {
+        reason::WRONG_VOLUME => reason::WRONG_VOLUME,
+        reason::OWNED_BY_ANOTHER => reason::OWNED_BY_ANOTHER,
+        _ => reason::PREPARE_FAILED,
+    }
 }
 
 impl Draft<'_> {
@@ -40,6 +51,7 @@ impl Draft<'_> {
             self.out.desired.surplus = self.prepare_jobs();
             return Err(self.next_run());
         }
+        self.leave_lost_node()?;
         if known.prepared_for.is_some() && known.volume_id.is_some() {
             self.out.desired.surplus = self.prepare_jobs();
             self.hold_to_node();
@@ -59,53 +71,90 @@ impl Draft<'_> {
         self.observed.prepare_jobs.iter().map(|job| job.name.clone()).collect()
     }
 
-    /// Something says that the volume is not the one that was prepared: prepare looks again, and must find the same id.
-    pub(super) fn prepare_again(&mut self, why: &str) -> Trouble {
+    /// The volume is not the one that was prepared, or out of reach: prepare looks again, with a mount of its own, and must find
+    /// the same id. Until it has, no pod of the library starts; then the catalog gets a mount of its own too.
+    pub(super) fn prepare_again(&mut self, failure: &PodFailure) -> Trouble {
+        let now = self.observed.now;
+        let ready_for = self.ready_for();
+        self.out.status.prepare_failures += 1;
+        self.unprepare();
+        // A catalog that sees another volume than prepare does must not make one Job after the other.
+        let pause = ready_for.map_or(0, |seconds| LONGEST_PAUSE - seconds).clamp(0, LONGEST_PAUSE);
+        self.out.status.prepare_not_before = (pause > 0).then(|| in_seconds(now, pause));
+        let why = reason_of(failure);
+        let message = format!("{}; the volume is looked at again", failure.message);
+        self.set(conditions::STORAGE_READY, false, why, &message);
+        Trouble::person(why, message)
+    }
+
+    /// Seconds since the volume was prepared.
+    pub(super) fn ready_for(&self) -> Option<i64> {
+        let at: Timestamp = self.out.status.storage.as_ref()?.prepared_at.as_deref()?.parse().ok()?;
+        Some(self.observed.now.as_second() - at.as_second())
+    }
+
+    /// What is known of the volume has to be found again.
+    pub(super) fn unprepare(&mut self) {
         if let Some(storage) = self.out.status.storage.as_mut() {
             let was = storage.prepared_for.take();
             storage.spec_digest = storage.spec_digest.take().or(was);
         }
         self.out.status.prepare_runs += 1;
-        let message = format!("{why}; the volume is being looked at again");
-        self.set(conditions::STORAGE_READY, false, reason::WRONG_VOLUME, &message);
-        Trouble::person(reason::WRONG_VOLUME, message)
     }
 
     fn prepare(&mut self, wanted: &str) -> Result<(), Trouble> {
         let run = self.out.status.prepare_runs;
         let uid = self.observed.library.uid().unwrap_or_default();
         let name = prepare_name(&uid, run);
-        self.out.desired.surplus = self.prepare_jobs().into_iter().filter(|job| *job != name).collect();
+        let waits = crate::pause::left(self.out.status.prepare_not_before.as_deref(), self.observed.now).is_some();
+        if !waits {
+            // Until then a person can look at the pod that failed.
+            self.out.desired.surplus = self.prepare_jobs().into_iter().filter(|job| *job != name).collect();
+        }
         let recorded = self.observed.library.status.as_ref().map_or(0, |s| s.prepare_runs);
         if run == 0 {
             return Err(self.next_run());
         }
         if recorded != run {
-            return Err(Trouble::wait(reason::IN_PROGRESS, "the volume is being prepared"));
+            return Err(self.preparing());
         }
         let pod = self.observed.prepare_pods.iter().find(|p| p.run == run && p.name.starts_with(&name)).cloned();
         let batch = self.observed.prepare_jobs.iter().find(|job| job.name == name);
-        match pod.map(|p| p.state) {
-            Some(PodState::Live { unschedulable: Some(why), .. }) => Err(Trouble::person(
+        match (pod.map(|p| p.state), batch) {
+            (Some(PodState::Live { unschedulable: Some(why), .. }), _) => Err(Trouble::person(
                 reason::UNSCHEDULABLE,
                 format!("no node takes the pod that prepares the volume: {why}"),
             )),
-            Some(PodState::Live { waiting: Some(why), .. }) => Err(Trouble::person(
+            (Some(PodState::Live { waiting: Some(why), .. }), _) => Err(Trouble::person(
                 reason::PREPARE_FAILED,
                 format!("the pod that prepares the volume cannot start: {why}"),
             )),
-            Some(PodState::Live { .. }) => Err(Trouble::wait(reason::IN_PROGRESS, "the volume is being prepared")),
-            Some(PodState::Ended(ended)) => self.prepare_ended(&ended, wanted),
-            None => {
-                if let Some(why) = batch.and_then(|job| job.without_pod(self.observed.now)) {
-                    return Err(Trouble::person(reason::PREPARE_FAILED, why));
-                }
-                if batch.is_none() {
+            (Some(PodState::Live { .. }), _) => Err(self.preparing()),
+            (Some(PodState::Ended(ended)), _) => self.prepare_ended(&ended, wanted),
+            (None, Some(batch)) if batch.ended => Err(self.prepare_lost("its pod is gone and left no result")),
+            (None, Some(batch)) => Err(match batch.without_pod(self.observed.now) {
+                Some(why) => Trouble::person(reason::PREPARE_FAILED, why),
+                None => self.preparing(),
+            }),
+            (None, None) => {
+                if !waits {
                     self.make_prepare(run)?;
                 }
-                Err(Trouble::wait(reason::IN_PROGRESS, "the volume is being prepared"))
+                Err(self.preparing())
             }
         }
+    }
+
+    /// What earlier runs came to, until one makes the volume ready; otherwise that it is on its way.
+    fn preparing(&self) -> Trouble {
+        const STANDING: [&str; 4] =
+            [reason::WRONG_VOLUME, reason::OWNED_BY_ANOTHER, reason::PREPARE_FAILED, reason::ROOT_NOT_ALLOWED];
+        let told = crate::conditions::find(&self.out.status.conditions, conditions::STORAGE_READY)
+            .filter(|c| c.status == "False" && self.out.status.prepare_failures > 0);
+        told.and_then(|c| Some((*STANDING.iter().find(|why| **why == c.reason)?, &c.message))).map_or_else(
+            || Trouble::wait(reason::IN_PROGRESS, "the volume is being prepared"),
+            |(why, message)| Trouble::person(why, message),
+        )
     }
 
     /// The user of the step that is due.
@@ -141,13 +190,13 @@ impl Draft<'_> {
         match self.step().0 {
             PrepareStep::Look => match ended.came::<LookResult>(false) {
                 Came::Done(result) => self.looked(&result),
-                Came::Failed { failure, .. } => Err(self.prepare_failed(&failure, ended)),
-                Came::Lost(_) => Err(self.next_run()),
+                Came::Failed { failure, .. } => Err(self.prepare_failed(&failure)),
+                Came::Lost(why) => Err(self.prepare_lost(&why)),
             },
             PrepareStep::Make => match ended.came::<MakeResult>(false) {
                 Came::Done(result) => self.made(&result, wanted),
-                Came::Failed { failure, .. } => Err(self.prepare_failed(&failure, ended)),
-                Came::Lost(_) => Err(self.next_run()),
+                Came::Failed { failure, .. } => Err(self.prepare_failed(&failure)),
+                Came::Lost(why) => Err(self.prepare_lost(&why)),
             },
         }
     }
@@ -167,15 +216,8 @@ impl Draft<'_> {
 
     /// Refused until the files have another owner: looked at again every five minutes.
     fn refuse_root(&mut self, result: &LookResult) -> Trouble {
-        let trouble = root_refused(&format!("the library's {} files that were looked at belong to root", result.files));
-        let since = crate::conditions::find(&self.out.status.conditions, conditions::STORAGE_READY)
-            .filter(|c| c.reason == reason::ROOT_NOT_ALLOWED)
-            .map(|c| c.last_transition_time.0);
-        let now = self.observed.now;
-        if since.is_some_and(|at| (now.as_second() - at.as_second()) % 300 >= 290) {
-            self.next_run();
-        }
-        trouble
+        self.run_after(LONGEST_PAUSE);
+        root_refused(&format!("the library's {} files that were looked at belong to root", result.files))
     }
 
     fn made(&mut self, result: &MakeResult, wanted: &str) -> Result<(), Trouble> {
@@ -193,6 +235,7 @@ impl Draft<'_> {
             ..known
         });
         self.out.status.prepare_failures = 0;
+        self.out.status.prepare_not_before = None;
         self.out.desired.surplus = self.prepare_jobs();
         self.set(conditions::STORAGE_READY, true, ready(Some(result.swap)), result.message.clone());
         if result.swap == SwapMethod::TwoRenames {
@@ -201,29 +244,44 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn prepare_failed(&mut self, failure: &PodFailure, ended: &Ended) -> Trouble {
-        let failures = self.out.status.prepare_failures;
-        let pause = crate::pause::back_off(10, failures + 1, 300);
-        let at = ended.at.and_then(|at| Timestamp::from_second(at).ok()).unwrap_or(self.observed.now);
-        let next = at.checked_add(SignedDuration::from_secs(pause)).unwrap_or(at);
-        let why = match failure.reason.as_str() {
-            reason::WRONG_VOLUME => reason::WRONG_VOLUME,
-            reason::OWNED_BY_ANOTHER => reason::OWNED_BY_ANOTHER,
-            _ => reason::PREPARE_FAILED,
-        };
-        if self.observed.now >= next {
-            self.out.status.prepare_failures = failures + 1;
-            self.next_run();
-            self.out.events.push(EventDraft::warning(why, "Prepare", &failure.message));
-        }
+    fn prepare_failed(&mut self, failure: &PodFailure) -> Trouble {
+        let why = reason_of(failure);
+        let pause = self.run_after_back_off();
+        self.out.events.push(EventDraft::warning(why, "Prepare", &failure.message));
         Trouble::person(why, format!("preparing the volume failed: {}; tried again after {pause} s", failure.message))
     }
 
+    /// The pod left no result, which is nobody's fault; a person is told when it happens again and again.
+    fn prepare_lost(&mut self, why: &str) -> Trouble {
+        const PATIENCE: i64 = 3;
+        let standing = self.preparing();
+        let pause = self.run_after_back_off();
+        if standing.needs_person || self.out.status.prepare_failures < PATIENCE {
+            return standing;
+        }
+        let message = format!("the pod that prepares the volume was lost again: {why}; tried again after {pause} s");
+        Trouble::person(reason::PREPARE_FAILED, message)
+    }
+
     /// The next prepare Job: its number is on record before it is made.
-    fn next_run(&mut self) -> Trouble {
+    pub(super) fn next_run(&mut self) -> Trouble {
         self.out.status.prepare_runs += 1;
+        self.out.status.prepare_not_before = None;
         self.out.requeue = std::time::Duration::from_secs(1);
-        Trouble::wait(reason::IN_PROGRESS, "the volume is being prepared")
+        self.preparing()
+    }
+
+    /// The next one after a run that came to nothing, in so many seconds.
+    fn run_after(&mut self, pause: i64) {
+        self.out.status.prepare_runs += 1;
+        self.out.status.prepare_failures += 1;
+        self.out.status.prepare_not_before = Some(in_seconds(self.observed.now, pause));
+    }
+
+    fn run_after_back_off(&mut self) -> i64 {
+        let pause = crate::pause::back_off(10, self.out.status.prepare_failures + 1, LONGEST_PAUSE);
+        self.run_after(pause);
+        pause
     }
 
     /// Everything that prepare depends on.
@@ -232,21 +290,5 @@ impl Draft<'_> {
         let pods = spec.pods.clone().unwrap_or_default();
         let text = serde_json::json!([spec.volume, pods.run_as_user, pods.run_as_group]).to_string();
         hex::encode(&Sha256::digest(text.as_bytes())[..8])
-    }
-
-    /// A ReadWriteOnce volume is where the catalog's pod is.
-    fn hold_to_node(&mut self) {
-        let ClaimFacts::Found { access_modes, .. } = &self.observed.claim else {
-            return;
-        };
-        let many = access_modes.iter().any(|mode| mode == "ReadWriteMany");
-        let node = self.observed.catalog_pod.as_ref().and_then(|p| p.node.clone());
-        if let Some(storage) = self.out.status.storage.as_mut() {
-            if many {
-                storage.node = None;
-            } else if storage.node.is_none() {
-                storage.node = node;
-            }
-        }
     }
 }

@@ -11,9 +11,11 @@ use av1_crds::wire::Candidate;
 use av1_crds::{MediaLibrary, labels};
 use serde_json::json;
 
+mod node;
 pub(in crate::library) mod pausing;
 mod purge;
 mod sidecars;
+mod wrong_volume;
 
 fn options() -> Options {
     let pods =
@@ -42,6 +44,7 @@ fn observed(spec: serde_json::Value) -> Observed {
         survey_jobs: Vec::new(),
         survey_pods: Vec::new(),
         nodes: Arc::default(),
+        lost_node: None,
         surveyed: Vec::new(),
         leftovers: None,
         sidecar_jobs: Vec::new(),
@@ -52,6 +55,7 @@ fn observed(spec: serde_json::Value) -> Observed {
         catalog_pod: None,
         summary: SummaryView::NotAsked,
         candidates: Vec::new(),
+        too_large: 0,
         jobs: Vec::new(),
         unreadable_jobs: false,
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
@@ -89,6 +93,12 @@ fn ended(run: i64, code: i32, message: serde_json::Value) -> PodFacts {
         memory: None,
         state: PodState::Ended(ended),
     }
+}
+
+/// So many seconds later.
+fn after(mut observed: Observed, seconds: i64) -> Observed {
+    observed.now = observed.now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
+    observed
 }
 
 fn ready(decision: &Decision) -> (String, String) {
@@ -263,29 +273,62 @@ fn a_failed_prepare_is_told_and_tried_again_after_its_pause() {
         json!({"failed": {"reason": "IoError", "message": "read-only file system", "retryable": true}}),
     )];
     let decision = decide(&o, &options());
-    let c = find(&decision.status.conditions, conditions::STORAGE_READY).unwrap();
-    assert_eq!((c.reason.as_str(), decision.status.prepare_runs), ("PrepareFailed", 1));
-    assert!(c.message.contains("read-only file system"), "{}", c.message);
-    o.now = o.now.checked_add(jiff::SignedDuration::from_secs(11)).unwrap();
-    let decision = decide(&o, &options());
-    assert_eq!((decision.status.prepare_runs, decision.status.prepare_failures), (2, 1));
+    let told = |decision: &Decision| {
+        let c = find(&decision.status.conditions, conditions::STORAGE_READY).unwrap();
+        assert!(c.message.contains("read-only file system; tried again after 10 s"), "{}", c.message);
+        (c.reason.clone(), decision.status.prepare_runs, decision.status.prepare_failures)
+    };
+    assert_eq!(told(&decision), ("PrepareFailed".into(), 2, 1));
+    assert_eq!(decision.events.iter().filter(|event| event.action == "Prepare").count(), 1);
+    o = after(next(o, &decision), 9);
+    let waits = decide(&o, &options());
+    assert_eq!((told(&waits), waits.desired.prepare.is_none()), (("PrepareFailed".into(), 2, 1), true));
+    assert!(waits.desired.surplus.is_empty(), "the pod that failed can be looked at");
+    o = after(next(o, &waits), 1);
+    let again = decide(&o, &options());
+    assert_eq!(told(&again), ("PrepareFailed".into(), 2, 1), "what is wrong is told until it is not");
+    assert_eq!(
+        (again.desired.prepare.unwrap().name_any(), again.desired.surplus),
+        ("lib-prepare-2".into(), vec!["lib-prepare-1".into()])
+    );
 }
 
 #[test]
-fn another_volume_in_the_spec_is_prepared_from_the_start_and_another_under_the_same_name_must_have_the_known_id() {
+fn a_prepare_that_left_nothing_is_made_again_after_a_pause_and_told_of_when_that_goes_on() {
+    let mut o = on_claim();
+    o = next(o.clone(), &decide(&o, &options()));
+    for (run, pause, reason) in [(1, 10, "InProgress"), (2, 20, "InProgress"), (3, 40, "PrepareFailed")] {
+        let decision = decide(&o, &options());
+        assert_eq!(decision.desired.prepare.as_ref().unwrap().name_any(), format!("lib-prepare-{run}"));
+        o = next(o, &decision);
+        if run == 2 {
+            o.prepare_pods = vec![ended(run, 255, json!(null))];
+        } else {
+            // Its pod is gone, and with it what it said.
+            o.prepare_pods.clear();
+            o.prepare_jobs.iter_mut().for_each(|job| job.ended = true);
+        }
+        let lost = decide(&o, &options());
+        assert_eq!((ready(&lost).1.as_str(), lost.status.prepare_runs), (reason, run + 1));
+        o = after(next(o, &lost), pause - 1);
+        assert!(decide(&o, &options()).desired.prepare.is_none(), "{run}");
+        o = after(o, 1);
+    }
+}
+
+#[test]
+fn another_volume_in_the_spec_is_prepared_from_the_start() {
     let mut o = prepared();
     o.library.spec.volume.sub_path = "series".into();
     let decision = decide(&o, &options());
     let storage = decision.status.storage.clone().unwrap();
     assert_eq!(storage, StorageStatus { spec_digest: storage.spec_digest.clone(), ..StorageStatus::default() });
     assert_eq!(decision.status.prepare_runs, 3);
+    // Its catalog is still that of the volume before.
     let mut o = prepared();
     o.summary = SummaryView::Got(Box::new(CatalogSummary { volume_id: "v2".into(), ..summary() }));
     let decision = decide(&o, &options());
-    assert_eq!((ready(&decision).1.as_str(), decision.status.prepare_runs), ("WrongVolume", 3));
-    let job = decide(&next(o, &decision), &options()).desired.prepare.unwrap();
-    let text = serde_json::to_string(&job).unwrap();
-    assert!(text.contains("expectedVolumeId") && text.contains("make"), "{text}");
+    assert_eq!((ready(&decision).1.as_str(), decision.status.prepare_runs), ("InProgress", 2));
 }
 
 #[test]
@@ -337,10 +380,25 @@ fn a_library_on_nfs_says_what_its_stable_seconds_count_as() {
 }
 
 #[test]
+fn files_that_the_volume_has_no_room_for_are_counted_for_people() {
+    let mut o = prepared();
+    o.summary = SummaryView::Got(Box::new(summary()));
+    o.too_large = 7;
+    let decision = decide(&o, &options());
+    let c = find(&decision.status.conditions, conditions::READY).unwrap();
+    assert_eq!(c.status, "True");
+    assert!(c.message.contains("7 files wait until twice their size is free"), "{}", c.message);
+}
+
+#[test]
 fn a_catalog_that_cannot_start_is_quoted() {
     let mut o = prepared();
-    o.catalog_pod =
-        Some(CatalogPod { node: None, trouble: Some("ErrImageNeverPull: no such image".into()), failure: None });
+    o.catalog_pod = Some(CatalogPod {
+        node: None,
+        ip: None,
+        trouble: Some("ErrImageNeverPull: no such image".into()),
+        failure: None,
+    });
     let decision = decide(&o, &options());
     let c = find(&decision.status.conditions, conditions::CATALOG_READY).unwrap();
     assert!(c.reason == "CatalogUnavailable" && c.message.contains("ErrImageNeverPull"), "{c:?}");

@@ -118,6 +118,19 @@ fn what_was_purged_is_counted_and_what_was_kept_is_named_and_left_alone_for_a_da
 }
 
 #[test]
+fn events_about_kept_originals_are_short_enough_for_any_path_and_told_apart() {
+    let mut o = library(Some(active()));
+    let kept: Vec<_> =
+        ["a", "b"].map(|n| json!({"what": format!("{}/{n}.mkv", "ü".repeat(300)), "why": "changed"})).into();
+    o.purge_pods =
+        vec![purge_pod(0, json!({"done": {"purged": 0, "workRemoved": 0, "bytes": 0, "keptCount": 2, "kept": kept}}))];
+    let events = decide(&o, &options()).events;
+    let actions: Vec<&str> = events.iter().filter(|e| e.reason == "OriginalKept").map(|e| e.action.as_str()).collect();
+    assert!(actions.len() == 2 && actions[0] != actions[1], "{actions:?}");
+    assert!(actions.iter().all(|action| action.len() <= 128 && action.starts_with("Purge-")), "{actions:?}");
+}
+
+#[test]
 fn a_purge_that_was_lost_is_done_again_with_the_same_list_by_one_that_may_take_over() {
     let mut o = library(Some(PurgeStatus { pod_uid: Some("pod".into()), ..active() }));
     let decision = decide(&o, &options());
