@@ -11,6 +11,7 @@ use av1_crds::library::StorageStatus;
 use av1_crds::wire::Candidate;
 use serde_json::json;
 
+mod orders;
 pub(in crate::library) mod pausing;
 mod purge;
 mod sidecars;
