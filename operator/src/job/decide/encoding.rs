@@ -10,6 +10,7 @@ use kube::ResourceExt;
 
 use super::settling::is_of_volume;
 use super::{Action, Draft};
+use crate::batch::BatchFacts;
 use crate::build::{NodeFacts, Placing, Relief, SizeError, User, batch_name, encode_job, only_node, place, role};
 use crate::context::{EventDraft, Options};
 use crate::pods::{Came, Ended, PodFacts, PodState};
@@ -57,6 +58,9 @@ impl Draft<'_> {
                 }
                 Some(batch) => {
                     let told = batch.without_pod(self.observed.now);
+                    if told.is_some() && self.place_anew(batch) {
+                        return;
+                    }
                     let message = told.unwrap_or_else(|| "the pod is being made".to_owned());
                     self.set(conditions::PLACED, false, reason::IN_PROGRESS, message);
                     self.look_again(10);
@@ -101,6 +105,10 @@ impl Draft<'_> {
         let PodState::Live { unschedulable, waiting, started, .. } = &pod.state else {
             return;
         };
+        let made = self.observed.batch_jobs.iter().find(|b| b.name == batch && !b.deleting);
+        if unschedulable.is_some() && made.is_some_and(|made| self.place_anew(made)) {
+            return;
+        }
         self.record_pod(pod);
         if let Some(message) = unschedulable {
             let way_out =
@@ -122,6 +130,26 @@ impl Draft<'_> {
             self.out.actions.push(Action::Delete(batch.to_owned()));
         }
         self.look_again(if *started { 3 } else { 5 });
+    }
+
+    /// Lets go of a Job that would be made with another placement now, and whose pod found no node: what keeps it from one was mended,
+    /// or is known better by now. The next run is no retry, for nothing has run.
+    fn place_anew(&mut self, batch: &BatchFacts) -> bool {
+        let (observed, run) = (self.observed, self.out.status.run);
+        let library = observed.library.as_ref().filter(|l| l.metadata.deletion_timestamp.is_none());
+        let Some(library) = library.filter(|_| !self.is_suspended()) else { return false };
+        // Where none can be made now the old one may still find its node.
+        let Ok(now) = encode_batch_job(library, &observed.job, run, observed, self.options) else { return false };
+        if BatchFacts::of(&now).placement == batch.placement {
+            return false;
+        }
+        let note = "no node took the pod, and it would be made otherwise by now: it is made anew";
+        if self.become_phase(Phase::Queued, note) {
+            self.forget_pod();
+            self.set(conditions::PLACED, false, reason::WAITING_FOR_SLOT, note);
+            self.look_again(1);
+        }
+        true
     }
 
     fn record_pod(&mut self, pod: &PodFacts) {

@@ -13,6 +13,7 @@ mod abandoned;
 mod memory;
 mod notifying;
 mod pausing;
+mod placing;
 mod random;
 mod wishes;
 
@@ -204,12 +205,8 @@ fn a_running_pod_is_recorded_with_what_it_saw() {
     );
     assert_eq!((decision.status.pod_uid.as_deref(), decision.status.work_run), (Some("encode-1"), Some(1)));
     assert_eq!(decision.status.progress.unwrap().percent, "50%");
-    o.pods[0].state = PodState::Live {
-        ip: None,
-        unschedulable: Some("0/1 nodes: Insufficient cpu".into()),
-        waiting: None,
-        started: false,
-    };
+    o.batch_jobs = vec![placing::made(&encoding(1))];
+    o.pods[0].state = placing::unschedulable();
     let decision = decide(&o, &options());
     assert_eq!(reason(&decision, "Placed"), "False Unschedulable");
     let message = &crate::conditions::find(&decision.status.conditions, "Placed").unwrap().message;
@@ -516,7 +513,7 @@ fn jobs_of_other_runs_go_while_a_run_encodes() {
 #[test]
 fn a_job_whose_pod_cannot_be_made_is_named() {
     let later = |mut o: Observed, role: &str| {
-        o.batch_jobs = vec![BatchFacts { made: Some(o.now), ..batch(role, 1) }];
+        o.batch_jobs = vec![BatchFacts { made: Some(o.now), role: role.into(), ..placing::made(&o) }];
         o.now = o.now.checked_add(SignedDuration::from_secs(31)).unwrap();
         decide(&o, &options()).status.conditions
     };
