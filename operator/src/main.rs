@@ -21,6 +21,7 @@ mod notifier;
 mod pause;
 mod pods;
 mod queue;
+mod refusal;
 mod requests;
 mod schedule;
 mod seen;

@@ -357,4 +357,4 @@ impl Draft<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -34,7 +34,7 @@ fn settings() -> Value {
     json!(av1_crds::settings::Settings::resolve(&Default::default(), &Default::default()).unwrap())
 }
 
-pub(super) fn observed(status: Value) -> Observed {
+pub(in crate::job) fn observed(status: Value) -> Observed {
     let mut status = status;
     status["settings"] = settings();
     let job: EncodeJob = serde_json::from_value(json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob",
