@@ -251,10 +251,13 @@ pub struct EncodeJobStatus {
     /// A run whose pod is still there, on a node that is not heard of: the next run links the whole chunks of its folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_run: Option<i64>,
-    /// Runs that failed; lost pods do not count.
+    /// Runs that failed; lost and fruitless ones do not count.
     pub failures: i64,
     /// Runs that were lost with their pod.
     pub lost: i64,
+    /// Runs in a row that finished no chunk and ended for what is not the file's: their pod was lost, or the volume is full or failing.
+    /// Twenty of them give the job up.
+    pub fruitless: i64,
     /// What the next runs get, since one was killed because its memory ran out; another try that the user asks for begins without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub out_of_memory: Option<OutOfMemory>,

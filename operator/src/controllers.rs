@@ -110,19 +110,17 @@ async fn jobs(context: &Shared, namespace: &str) {
         .owns_stream(batch.touched_objects())
         .watches_stream(pods.touched_objects(), |pod: Pod| named(&pod, job_of(&pod)))
         .run(job::reconcile, job::on_error, context.clone())
-        .for_each(async |result| {
-            match result {
-                Err(Error::ObjectNotFound(gone)) => {
-                    let namespace = gone.namespace.as_deref().unwrap_or_default();
-                    context.queues.jobs.forget(namespace, &gone.name);
-                    context.working.end((namespace, &gone.name), &context.metrics);
-                    context.metrics.remove_all(&[("namespace", namespace), ("job", &gone.name)]);
-                    context.notifier.forget_job(namespace, &gone.name);
-                    context.succeeded(&format!("job/{namespace}/{}", gone.name));
-                }
-                Err(Error::QueueError(error)) => watch_failed("jobs", &error, context),
-                _ => {}
+        .for_each(async |result| match result {
+            Err(Error::ObjectNotFound(gone)) => {
+                let namespace = gone.namespace.as_deref().unwrap_or_default();
+                context.queues.jobs.forget(namespace, &gone.name);
+                context.working.end((namespace, &gone.name), &context.metrics);
+                context.metrics.remove_all(&[("namespace", namespace), ("job", &gone.name)]);
+                context.notifier.forget_job(namespace, &gone.name);
+                context.succeeded(&format!("job/{namespace}/{}", gone.name));
             }
+            Err(Error::QueueError(error)) => watch_failed("jobs", &error, context),
+            _ => {}
         })
         .await;
 }

@@ -97,6 +97,9 @@ mod tests {
         assert_eq!(tell(&on_record, later, "used: 1", false), on_record);
         assert_eq!(tell(&on_record, later, "used: 2", false), on_record);
         let other = tell(&on_record, later, "used: 2", true);
-        assert_eq!((other[0].message.as_str(), &other[0].last_transition_time), ("used: 2", &on_record[0].last_transition_time));
+        assert_eq!(
+            (other[0].message.as_str(), &other[0].last_transition_time),
+            ("used: 2", &on_record[0].last_transition_time)
+        );
     }
 }

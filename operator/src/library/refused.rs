@@ -40,8 +40,7 @@ mod tests {
         writer.set(conditions::READY, ready.0, ready.1, "");
         writer.set(conditions::DEGRADED, false, reason::AS_EXPECTED, "");
         let requeue = Duration::from_secs(5);
-        let mut decision =
-            Decision { status, desired: Default::default(), events: Vec::new(), requeue, purged: None };
+        let mut decision = Decision { status, desired: Default::default(), events: Vec::new(), requeue, purged: None };
         tell(&mut decision, on_record, why, || is_due);
         let said = [conditions::READY, conditions::DEGRADED].map(|type_| {
             let c = find(&decision.status.conditions, type_).unwrap();

@@ -15,6 +15,9 @@ use crate::build::{NodeFacts, Placing, Relief, SizeError, User, batch_name, enco
 use crate::context::{EventDraft, Options};
 use crate::pods::{Came, Ended, PodFacts, PodState};
 
+/// Reasons of failed runs that are the volume's or the node's disk, not the file's.
+const OF_THE_VOLUME: [&str; 2] = [reasons::NO_SPACE, reasons::IO_ERROR];
+
 impl Draft<'_> {
     pub(super) fn encoding(&mut self) {
         if self.observed.job.spec.desired != Desired::Encoded {
@@ -175,6 +178,11 @@ impl Draft<'_> {
             Came::Failed { failure, .. } if failure.reason == reasons::OUT_OF_MEMORY && ended.initialised => {
                 self.out_of_memory(pod)
             }
+            // Nothing has run: a node that refuses a pod says nothing about the file.
+            Came::Failed { failure, code: None } => self.pod_lost(&failure.message),
+            Came::Failed { failure, .. } if failure.retryable && OF_THE_VOLUME.contains(&failure.reason.as_str()) => {
+                self.fruitless(&failure.reason, &failure.message, 30)
+            }
             Came::Failed { failure, .. } => self.run_failed(&failure.reason, &failure.message, failure.retryable),
             Came::Lost(why) => self.pod_lost(&why),
         }
@@ -182,20 +190,28 @@ impl Draft<'_> {
 
     /// The run's pod was lost: no failure, up to a cap.
     pub(super) fn pod_lost(&mut self, why: &str) {
-        const MOST_LOST: i64 = 20;
+        self.fruitless(reasons::POD_LOST, why, 2);
+    }
+
+    /// The run came to nothing for what is not the file's: no failure, up to a cap of such runs in a row that finished no chunk. The
+    /// pauses between them begin with `first` seconds and add up to half a day.
+    fn fruitless(&mut self, reason: &str, why: &str, first: i64) {
+        const MOST: i64 = 20;
+        const LONGEST_PAUSE: i64 = 3_600;
         if let Some(suspension) = self.suspension() {
             return self.pause(&suspension);
         }
-        self.out.status.lost += 1;
-        let lost = self.out.status.lost;
-        if lost >= MOST_LOST {
-            return self.give_up(reasons::POD_LOST, &format!("{lost} pods were lost, the last one: {why}"));
+        self.out.status.lost += i64::from(reason == reasons::POD_LOST);
+        self.out.status.fruitless += 1;
+        let runs = self.out.status.fruitless;
+        if runs >= MOST {
+            return self.give_up(reason, &format!("{runs} runs in a row finished nothing, the last one: {why}"));
         }
-        let pause = crate::pause::back_off(2, lost, 60);
+        let pause = crate::pause::back_off(first, runs, LONGEST_PAUSE);
         let has_folder = self.out.status.work_run.or(self.out.status.left_run).is_some();
         let on = if self.keeps_chunks() && has_folder { "goes on from what is finished" } else { "starts again" };
-        self.run_again(pause, &format!("{}: {why}; {on}", reasons::POD_LOST));
-        self.out.events.push(EventDraft::warning(reasons::POD_LOST, "RunAgain", why));
+        self.run_again(pause, &format!("{reason}: {why}; {on}"));
+        self.out.events.push(EventDraft::warning(reason, "RunAgain", why));
     }
 
     /// The run failed.

@@ -41,7 +41,11 @@ fn a_pod_that_no_node_takes_is_made_anew_once_its_placement_is_mended_and_nothin
         let mut o = stuck();
         pods(&mut o, wish.clone());
         let status = decide(&o, &options()).status;
-        assert_eq!((status.phase, status.failures, status.lost, status.not_before), (Phase::Queued, 0, 0, None), "{wish}");
+        assert_eq!(
+            (status.phase, status.failures, status.lost, status.not_before),
+            (Phase::Queued, 0, 0, None),
+            "{wish}"
+        );
         assert_eq!((status.pod_uid, status.run), (None, 1), "the next turn takes the next run");
         o.job.status.as_mut().unwrap().phase = Phase::Queued;
         assert_eq!(names(&decide(&o, &options())), ["delete job-encode-1"]);
@@ -51,7 +55,11 @@ fn a_pod_that_no_node_takes_is_made_anew_once_its_placement_is_mended_and_nothin
         o = Observed { batch_jobs: vec![made(&next)], ..next };
         o.pods = vec![PodFacts { node: None, ..pod("encode", 2, unschedulable()) }];
         let again = decide(&o, &options());
-        assert_eq!((again.status.phase, names(&again), name.as_str()), (Phase::Encoding, vec![], "job-encode-2"), "{wish}");
+        assert_eq!(
+            (again.status.phase, names(&again), name.as_str()),
+            (Phase::Encoding, vec![], "job-encode-2"),
+            "{wish}"
+        );
     }
 }
 
