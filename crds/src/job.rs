@@ -309,6 +309,9 @@ pub struct EncodeJobStatus {
     /// What the settle pod is to do; kept until it has done so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending_settle: Option<PendingSettle>,
+    /// Pods of orders that failed for good, which may have left a claim on the path: the next pod of the same role may take it over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_claims: Vec<LeftClaim>,
     /// What `replacement.notify` has still to be told, the oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notifications: Vec<Notification>,
@@ -368,6 +371,16 @@ pub struct PendingSettle {
     /// UIDs of the settle pods that ended without a verdict and may have left a claim.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ended_pods: Vec<String>,
+}
+
+/// A pod that ended and may have left a claim on the path, with names in the library half changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LeftClaim {
+    /// Its role: only the same role can read the journal that it left, and go on.
+    pub role: String,
+    /// Its UID.
+    pub pod: String,
 }
 
 /// What became of a file, for those who are to be told.

@@ -209,6 +209,7 @@ impl Draft<'_> {
             again: status.again,
             run: status.run,
             write_run: status.write_run,
+            left_claims: std::mem::take(&mut status.left_claims),
             notifications: std::mem::take(&mut status.notifications),
             conditions: std::mem::take(&mut status.conditions),
             ..EncodeJobStatus::default()

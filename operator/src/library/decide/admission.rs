@@ -213,10 +213,9 @@ impl Draft<'_> {
                         status.phase = order.phase();
                         status.write_run += 1;
                         status.pending_settle = Some(PendingSettle {
-                            verdict: order.name(),
                             encode_run: status.run,
                             run: status.write_run,
-                            ..PendingSettle::default()
+                            ..order.record(&status)
                         });
                         conditions::SETTLED
                     }
