@@ -79,6 +79,9 @@ pub mod reason {
         CATALOG_UNAVAILABLE = "CatalogUnavailable";
         /// Free space fell below `spec.storage.minFreePercent`.
         LOW_SPACE = "LowSpace";
+        /// The API server refuses what the operator is to make or change (a field that it does not take, a quota, a policy); the message
+        /// quotes it. It is tried again every minute or so.
+        REFUSED = "Refused";
         /// No node fits the pod; the message quotes the scheduler.
         UNSCHEDULABLE = "Unschedulable";
         /// The pod's CPUs are shared with other pods.

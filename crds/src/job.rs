@@ -256,10 +256,13 @@ pub struct EncodeJobStatus {
     /// A run whose pod is still there, on a node that is not heard of: the next run links the whole chunks of its folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_run: Option<i64>,
-    /// Runs that failed; lost pods do not count.
+    /// Runs that failed; lost and fruitless ones do not count.
     pub failures: i64,
     /// Runs that were lost with their pod.
     pub lost: i64,
+    /// Runs in a row that finished no chunk and ended for what is not the file's: their pod was lost, or the volume is full or failing.
+    /// Twenty of them give the job up.
+    pub fruitless: i64,
     /// What the next runs get, since one was killed because its memory ran out; another try that the user asks for begins without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub out_of_memory: Option<OutOfMemory>,
@@ -311,6 +314,9 @@ pub struct EncodeJobStatus {
     /// What the settle pod is to do; kept until it has done so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending_settle: Option<PendingSettle>,
+    /// Pods of orders that failed for good, which may have left a claim on the path: the next pod of the same role may take it over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_claims: Vec<LeftClaim>,
     /// What `replacement.notify` has still to be told, the oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notifications: Vec<Notification>,
@@ -370,6 +376,16 @@ pub struct PendingSettle {
     /// UIDs of the settle pods that ended without a verdict and may have left a claim.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ended_pods: Vec<String>,
+}
+
+/// A pod that ended and may have left a claim on the path, with names in the library half changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LeftClaim {
+    /// Its role: only the same role can read the journal that it left, and go on.
+    pub role: String,
+    /// Its UID.
+    pub pod: String,
 }
 
 /// What became of a file, for those who are to be told.

@@ -12,6 +12,8 @@ pub const ROLE: &str = "av1.media/role";
 pub const RUN: &str = "av1.media/run";
 /// Annotation: digest of what the operator applied, to see that an object has more than is wanted now.
 pub const TEMPLATE_DIGEST: &str = "av1.media/template-digest";
+/// Annotation: digest of where an encode Job's pod may go and how large it is, to see whether another would be made now.
+pub const PLACEMENT_DIGEST: &str = "av1.media/placement-digest";
 /// Annotation: path of the file below the library's root.
 pub const PATH: &str = "av1.media/path";
 /// Annotation: size of the file in bytes when its job was made, or, of one that a user made, when its turn came; a word where nobody

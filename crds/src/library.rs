@@ -153,13 +153,14 @@ pub struct ClaimVolume {
 }
 
 /// An NFS export.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct NfsVolume {
     /// Host name or address of the server.
     #[schemars(length(min = 1))]
     pub server: String,
-    /// Exported path.
-    #[schemars(length(min = 1))]
+    /// Exported path, absolute.
+    #[x_kube(validation = ("self.startsWith('/')", "spec.volume.nfs.path is the absolute path that the server exports: write it with a leading slash"))]
+    #[schemars(length(min = 1, max = 4096))]
     pub path: String,
 }
 
@@ -347,6 +348,9 @@ pub struct PodsSpec {
     pub node_selector: Option<BTreeMap<String, String>>,
     /// Taints that all pods of the library tolerate.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = ("self.all(t, !has(t.operator) || t.operator in ['Exists', 'Equal', 'Lt', 'Gt', ''])", "pods.tolerations: operator is Exists or Equal; without one it is Equal"))]
+    #[x_kube(validation = ("self.all(t, !has(t.effect) || t.effect in ['NoSchedule', 'PreferNoSchedule', 'NoExecute', ''])", "pods.tolerations: effect is NoSchedule, PreferNoSchedule or NoExecute; without one it is every effect"))]
     pub tolerations: Option<Vec<Toleration>>,
     /// User that the pods run as; it must own the files. Default: the owner of the library's files. Never 0 unless the operator allows it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -32,7 +32,8 @@ reasons! {
     UNREPRESENTABLE_NAME = "UnrepresentableName", Final;
     /// An earlier encode of this file was rejected under the same settings.
     ALREADY_REJECTED = "AlreadyRejected", Final;
-    /// An earlier encode of this file failed for good.
+    /// An earlier encode of this file failed for good; one that was given up for `PodLost`, `NoSpace`, `IoError` or
+    /// `ToolsUnusable`, which is not the file's, is tried again a day later.
     FAILED_BEFORE = "FailedBefore", Final;
     /// An earlier encode pod decided not to encode this file.
     SKIPPED_BEFORE = "SkippedBefore", Final;

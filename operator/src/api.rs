@@ -43,6 +43,15 @@ impl ApiError {
         self.status().is_some_and(|s| s.code == 404)
     }
 
+    /// What the server says to a call that it will refuse again until a person mends something; none of other errors.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        /// Who we are, what is gone, what another was faster with, and what was too much at once: none is about the object.
+        const PASSING: [u16; 6] = [401, 404, 408, 409, 425, 429];
+        let status = self.status().filter(|s| (400..500).contains(&s.code) && !PASSING.contains(&s.code))?;
+        let Self::Call { operation, .. } = self else { return None };
+        Some(format!("the API server refuses to {operation}: {}", status.message))
+    }
+
     /// Reason as a label of metrics.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
@@ -65,5 +74,30 @@ pub(crate) async fn timed<T>(
         Ok(Ok(value)) => Ok(value),
         Ok(Err(source)) => Err(ApiError::Call { operation: operation.into(), source: Box::new(source) }),
         Err(_) => Err(ApiError::TimedOut { operation: operation.into() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_what_a_person_has_to_mend_and_is_quoted() {
+        let refusal = |code: u16, reason: &str| {
+            let status: kube::core::Status = serde_json::from_value(
+                serde_json::json!({"status": "Failure", "code": code, "reason": reason, "message": "Job.batch \"j\" is invalid"}),
+            )
+            .unwrap();
+            let source = Box::new(kube::Error::Api(Box::new(status)));
+            ApiError::Call { operation: "create Job a/j".into(), source }.refusal()
+        };
+        let told = "the API server refuses to create Job a/j: Job.batch \"j\" is invalid";
+        for (code, reason) in [(422, "Invalid"), (403, "Forbidden"), (400, "BadRequest")] {
+            assert_eq!(refusal(code, reason).as_deref(), Some(told), "{code}");
+        }
+        for code in [401, 404, 409, 429, 500, 503] {
+            assert_eq!(refusal(code, ""), None, "{code}");
+        }
+        assert_eq!(ApiError::TimedOut { operation: "create Job a/j".into() }.refusal(), None);
     }
 }

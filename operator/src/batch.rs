@@ -16,6 +16,8 @@ pub(crate) struct BatchFacts {
     /// Whether it waits for Kueue.
     pub(crate) suspended: bool,
     pub(crate) made: Option<Timestamp>,
+    /// Digest of the placement that it was made with, of an encode Job.
+    pub(crate) placement: Option<String>,
 }
 
 impl BatchFacts {
@@ -29,6 +31,7 @@ impl BatchFacts {
             ended: conditions.iter().any(|c| matches!(c.type_.as_str(), "Failed" | "Complete") && c.status == "True"),
             suspended: job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true)),
             made: job.metadata.creation_timestamp.as_ref().map(|t| t.0),
+            placement: job.annotations().get(labels::PLACEMENT_DIGEST).cloned(),
         }
     }
 

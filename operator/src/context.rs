@@ -20,6 +20,7 @@ use crate::nodes::Nodes;
 use crate::notifier::Notifier;
 use crate::pods::EndedPods;
 use crate::queue::Queues;
+use crate::refusal::Seldom;
 use crate::seen::Seen;
 use crate::working::Working;
 
@@ -43,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) summaries: Mutex<HashMap<String, (Instant, CatalogSummary)>>,
     /// Failed reconciles in a row, by object.
     pub(crate) failures: Mutex<HashMap<String, u32>>,
+    /// When a refusal by the API server was told last, by object.
+    pub(crate) refusals: Seldom,
 }
 
 /// What the operator was started with, as far as decisions need it.
@@ -120,6 +123,7 @@ impl Context {
     /// Forgets the failures of `object`.
     pub(crate) fn succeeded(&self, object: &str) {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(object);
+        self.refusals.forget(object);
     }
 }
 

@@ -63,9 +63,13 @@ async fn libraries(context: &Shared, namespace: &str) {
         )
         .run(library::reconcile, library::on_error, context.clone())
         .for_each(async |result| {
-            // The ordinary end of a library: its next reconcile finds nothing in the store.
-            if let Err(Error::ObjectNotFound(gone)) = result {
-                library::forget(gone.namespace.as_deref().unwrap_or_default(), &gone.name, context);
+            match result {
+                // The ordinary end of a library: its next reconcile finds nothing in the store.
+                Err(Error::ObjectNotFound(gone)) => {
+                    library::forget(gone.namespace.as_deref().unwrap_or_default(), &gone.name, context);
+                }
+                Err(Error::QueueError(error)) => watch_failed("libraries", &error, context),
+                _ => {}
             }
         })
         .await;
@@ -106,8 +110,8 @@ async fn jobs(context: &Shared, namespace: &str) {
         .owns_stream(batch.touched_objects())
         .watches_stream(pods.touched_objects(), |pod: Pod| named(&pod, job_of(&pod)))
         .run(job::reconcile, job::on_error, context.clone())
-        .for_each(async |result| {
-            if let Err(Error::ObjectNotFound(gone)) = result {
+        .for_each(async |result| match result {
+            Err(Error::ObjectNotFound(gone)) => {
                 let namespace = gone.namespace.as_deref().unwrap_or_default();
                 context.queues.jobs.forget(namespace, &gone.name);
                 context.working.end((namespace, &gone.name), &context.metrics);
@@ -115,8 +119,18 @@ async fn jobs(context: &Shared, namespace: &str) {
                 context.notifier.forget_job(namespace, &gone.name);
                 context.succeeded(&format!("job/{namespace}/{}", gone.name));
             }
+            Err(Error::QueueError(error)) => watch_failed("jobs", &error, context),
+            _ => {}
         })
         .await;
+}
+
+/// Says that a watch does not work, once a minute at most: it is begun again, and until it works nothing that changes is seen.
+fn watch_failed(of: &str, error: &watcher::Error, context: &Shared) {
+    if context.refusals.is_due(&format!("watch/{of}")) {
+        let error: &dyn std::error::Error = error;
+        tracing::warn!(of, error, "a watch of the API server failed: begun again");
+    }
 }
 
 /// Notes what the controller is about to reconcile.

@@ -22,6 +22,7 @@ mod notifier;
 mod pause;
 mod pods;
 mod queue;
+mod refusal;
 mod requests;
 mod schedule;
 mod seen;

@@ -191,6 +191,14 @@ impl Ended {
                 ),
                 false,
             ),
+            None if self.reason == "TopologyAffinityError" => failed(
+                reasons::ENCODE_FAILED,
+                format!(
+                    "the node refused the pod ({}: {}): set spec.pods.cpus to no more than one NUMA node of it has",
+                    self.reason, self.note
+                ),
+                false,
+            ),
             None if self.reason == "UnexpectedAdmissionError" => failed(
                 reasons::ENCODE_FAILED,
                 format!("the node refused the pod ({}: {})", self.reason, self.note),
@@ -328,6 +336,7 @@ mod tests {
             (json!({"phase": "Failed", "reason": "Evicted", "message": "low on memory"}), false, "lost"),
             (json!({"phase": "Failed", "reason": "UnexpectedAdmissionError"}), false, "retry EncodeFailed"),
             (json!({"phase": "Failed", "reason": "SMTAlignmentError"}), false, "final EncodeFailed"),
+            (json!({"phase": "Failed", "reason": "TopologyAffinityError"}), false, "final EncodeFailed"),
         ];
         for (status, stopped, expected) in table {
             assert_eq!(came(status.clone(), stopped), expected, "{status}");

@@ -202,5 +202,6 @@ fn context(
         written: Mutex::default(),
         summaries: Mutex::new(HashMap::new()),
         failures: Mutex::new(HashMap::new()),
+        refusals: crate::refusal::Seldom::default(),
     }))
 }

@@ -113,13 +113,16 @@ impl Decisions {
     }
 
     /// Hash of [`Self::about`]; 0 when there are none.
-    pub(super) fn stamp(&self, size: u64) -> u64 {
+    pub(super) fn stamp(&self, size: u64, now_ns: i64) -> u64 {
         let Some(list) = self.by_size.get(&size) else {
             return 0;
         };
         let text: Vec<u64> = list
             .iter()
-            .flat_map(|d| format!("{}\0{}\0{:?}", d.path, d.at, d.verdict).into_bytes())
+            .flat_map(|d| {
+                let over = if d.stands_at(now_ns) { "" } else { "\0over" };
+                format!("{}\0{}\0{:?}{over}", d.path, d.at, d.verdict).into_bytes()
+            })
             .map(u64::from)
             .collect();
         hash(&text)

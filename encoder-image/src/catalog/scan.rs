@@ -204,7 +204,7 @@ impl<'a> Scanner<'a> {
     /// Judges one file, unless nothing changed since it was judged.
     fn look(&mut self, root: &Root, found: &Found) {
         let key = Key::new(&found.path);
-        let stamp = hash(&[found.stamp, self.shared.decisions().stamp(found.size)]);
+        let stamp = hash(&[found.stamp, self.shared.decisions().stamp(found.size, now_ns())]);
         let when = self.rules.settings.why_sidecars;
         let mut look = None;
         let mut unread = None;

@@ -4,6 +4,7 @@ use av1_crds::figures;
 use av1_crds::reasons::{self, Standing};
 use av1_crds::settings::ReplacementMode;
 use av1_crds::wire::{EncodeVerdict, FileIdentity, FileState};
+use jiff::Timestamp;
 
 use super::{Facts, Rules, Verdict};
 use crate::identity::same_content;
@@ -19,6 +20,12 @@ const JUDGED_AFRESH: [&str; 7] = [
     reasons::NOT_REGULAR,
     reasons::NOT_FOUND,
 ];
+
+/// Reasons for which an encode was given up that are the cluster's, the volume's or the image's, not the file's.
+const OF_THE_SURROUNDINGS: [&str; 4] =
+    [reasons::POD_LOST, reasons::NO_SPACE, reasons::IO_ERROR, reasons::TOOLS_UNUSABLE];
+/// Nanoseconds that such a decision stands: by then the cause may be put right, and if not, a try a day costs little.
+const A_DAY: i64 = 86_400 * 1_000_000_000;
 
 /// What a gate needs of a receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +55,18 @@ impl Decision {
     #[must_use]
     pub fn is_about_size(&self, size: u64) -> bool {
         self.source.size == size || self.result.as_ref().is_some_and(|result| result.size == size)
+    }
+
+    /// Whether it is not over at that time, nanoseconds since 1970. That it stands does not say that it hinders an encode.
+    #[must_use]
+    pub fn stands_at(&self, now_ns: i64) -> bool {
+        let at = || self.at.parse::<Timestamp>().ok().and_then(|at| i64::try_from(at.as_nanosecond()).ok());
+        !self.is_of_the_surroundings() || at().is_none_or(|at| now_ns.saturating_sub(at) < A_DAY)
+    }
+
+    /// Whether an encode was given up for what is not the file's.
+    fn is_of_the_surroundings(&self) -> bool {
+        self.verdict == EncodeVerdict::Failed && OF_THE_SURROUNDINGS.contains(&self.reason.as_str())
     }
 }
 
@@ -119,9 +138,11 @@ pub(super) fn decided_before(facts: &Facts, rules: &Rules) -> Option<Verdict> {
         EncodeVerdict::Rejected => {
             same_settings().then(|| Verdict::new(FileState::Rejected, reasons::ALREADY_REJECTED, told))
         }
-        EncodeVerdict::Failed => {
-            Some(Verdict::new(FileState::Failed, reasons::FAILED_BEFORE, format!("{}: {told}", newest.reason)))
-        }
+        EncodeVerdict::Failed => newest.stands_at(facts.now_ns).then(|| {
+            let until = if newest.is_of_the_surroundings() { "; tried again a day later" } else { "" };
+            let message = format!("{}: {told}{until}", newest.reason);
+            Verdict::new(FileState::Failed, reasons::FAILED_BEFORE, message)
+        }),
         EncodeVerdict::Skipped => {
             let stands = reasons::standing(&newest.reason) == Standing::Final
                 && !JUDGED_AFRESH.contains(&newest.reason.as_str());

@@ -289,6 +289,24 @@ fn a_file_that_failed_for_good_is_not_tried_again() {
 }
 
 #[test]
+fn an_encode_that_was_given_up_for_its_surroundings_is_tried_again_a_day_later() {
+    let after = |reason, nanos: i64| {
+        let at = jiff::Timestamp::from_nanosecond(i128::from(NOW - nanos)).unwrap().to_string();
+        verdict(&decided(Decision { at, ..decision(EncodeVerdict::Failed, reason) }))
+    };
+    let day = 86_400 * SECOND;
+    for reason in [reasons::POD_LOST, reasons::NO_SPACE, reasons::IO_ERROR, reasons::TOOLS_UNUSABLE] {
+        let within = after(reason, day - 1);
+        assert_eq!((within.state, within.reason.as_str()), (FileState::Failed, reasons::FAILED_BEFORE), "{reason}");
+        assert!(within.message.ends_with("tried again a day later"), "{}", within.message);
+        assert_eq!(after(reason, day).reason, reasons::ELIGIBLE, "{reason}");
+    }
+    for reason in [reasons::TOO_MANY_FAILURES, reasons::VERIFICATION_FAILED, reasons::INVALID_TASK] {
+        assert_eq!(after(reason, 365 * day).reason, reasons::FAILED_BEFORE, "{reason}");
+    }
+}
+
+#[test]
 fn what_an_encode_pod_found_in_the_frames_is_remembered_with_its_own_reason() {
     let skipped = |reason| decided(decision(EncodeVerdict::Skipped, reason));
     assert_eq!(reason(&skipped(reasons::FRAME_COUNT_MISMATCH)), reasons::FRAME_COUNT_MISMATCH);

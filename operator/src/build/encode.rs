@@ -7,9 +7,10 @@ use av1_crds::wire::EncodeTask;
 use av1_crds::{AGENT_PORT, EncodeJob, labels, paths};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{
-    Affinity, ContainerPort, NodeSelectorRequirement, NodeSelectorTerm, PreferredSchedulingTerm,
+    Affinity, ContainerPort, NodeSelectorRequirement, NodeSelectorTerm, PodTemplateSpec, PreferredSchedulingTerm,
 };
 use kube::ResourceExt;
+use sha2::{Digest, Sha256};
 
 use super::pod::{
     PodOptions, RolePod, User, empty, env, guaranteed, labels_of_run, library_mount, mount, sharing, task_argument,
@@ -96,7 +97,9 @@ pub(crate) fn encode_job(
         spec.runtime_class_name = wanted.runtime_class_name;
         spec.affinity = with_hosts(with_node(wanted.affinity, spec.affinity.take()), place);
     }
+    let placement = placement_digest(&template)?;
     let mut batch = pod.job(batch_name(&job.uid().unwrap_or_default(), role::ENCODE, run), job, template);
+    batch.annotations_mut().insert(labels::PLACEMENT_DIGEST.to_owned(), placement);
     if let Some(queue) = library.spec.queue_name.clone().filter(|name| !name.is_empty()) {
         batch.labels_mut().insert(QUEUE_LABEL.to_owned(), queue);
         // Kueue takes it from here: it lets the Job go on when there is room.
@@ -105,6 +108,16 @@ pub(crate) fn encode_job(
         }
     }
     Ok(batch)
+}
+
+/// Digest of where the pod may go and how large it is.
+fn placement_digest(template: &PodTemplateSpec) -> Result<String, serde_json::Error> {
+    let spec = template.spec.clone().unwrap_or_default();
+    let resources: Vec<_> =
+        spec.init_containers.iter().flatten().chain(&spec.containers).map(|c| c.resources.clone()).collect();
+    let names = (spec.priority_class_name, spec.runtime_class_name);
+    let json = serde_json::to_vec(&(spec.node_selector, spec.affinity, spec.tolerations, names, resources))?;
+    Ok(hex::encode(&Sha256::digest(json)[..8]))
 }
 
 /// What the user asks for, on no other node than the library's, if it has one.

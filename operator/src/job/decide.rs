@@ -134,7 +134,8 @@ impl Draft<'_> {
         let spec = &self.observed.job.spec;
         if spec.retry > self.out.status.retry {
             let status = &mut self.out.status;
-            (status.retry, status.failures, status.lost, status.not_before) = (spec.retry, 0, 0, None);
+            (status.retry, status.failures, status.lost, status.fruitless) = (spec.retry, 0, 0, 0);
+            status.not_before = None;
             status.out_of_memory = None;
         }
         if spec.suspend && order(&self.observed.job).is_none() {
@@ -188,7 +189,7 @@ impl Draft<'_> {
         let status = &mut self.out.status;
         status.bring_back = before == Phase::Restored && self.observed.job.spec.desired == Desired::Encoded;
         status.again = true;
-        (status.failures, status.lost) = (0, 0);
+        (status.failures, status.lost, status.fruitless) = (0, 0, 0);
         (status.outcome, status.completion_time, status.not_before, status.pending_settle) = (None, None, None, None);
         if self.observed.job.spec.desired == Desired::Encoded && !status.bring_back {
             self.forget_encode();
@@ -208,6 +209,7 @@ impl Draft<'_> {
             again: status.again,
             run: status.run,
             write_run: status.write_run,
+            left_claims: std::mem::take(&mut status.left_claims),
             notifications: std::mem::take(&mut status.notifications),
             conditions: std::mem::take(&mut status.conditions),
             ..EncodeJobStatus::default()
@@ -357,4 +359,4 @@ impl Draft<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

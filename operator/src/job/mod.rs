@@ -71,7 +71,10 @@ async fn stages(namespace: &str, name: &str, context: &Shared) -> Result<Action,
         return Ok(Action::await_change());
     };
     let decision = decide::decide(&observed, &context.options);
-    apply::apply(namespace, &observed.job, &decision.actions, context).await.map_err(JobError::Apply)?;
+    if let Err(error) = apply::apply(namespace, &observed.job, &decision.actions, context).await {
+        report::refused(namespace, &observed, &error, context).await;
+        return Err(JobError::Apply(error));
+    }
     let requeue = decision.requeue;
     report::report(namespace, &observed, decision, context).await.map_err(JobError::Report)?;
     Ok(done(namespace, name, requeue, context))

@@ -168,10 +168,10 @@ impl Observed {
         self.batch_jobs.iter().any(|b| b.name == name)
     }
 
-    /// Whether there is an encode pod: its node may have fallen silent, or a larger pod may be needed.
+    /// Whether there is an encode pod, or is to be one: its node may have fallen silent, or another size may be needed.
     fn depends_on_nodes(&self) -> bool {
-        let encodes = self.phase() == Phase::Encoding;
-        self.pods.iter().any(|pod| pod.role == role::ENCODE && (encodes || pod.is_live()))
+        let lives = |pod: &PodFacts| pod.role == role::ENCODE && pod.is_live();
+        self.phase() == Phase::Encoding || self.pods.iter().any(lives)
     }
 
     /// The pod of a run: the recorded one, else the first that is known.

@@ -1,7 +1,7 @@
 //! What a pod that may write to the library is told to do, and which jobs that wait are to have one instead of an encode. Pure.
 
 use av1_crds::Phase;
-use av1_crds::job::{Desired, EncodeJob, PendingSettle};
+use av1_crds::job::{Desired, EncodeJob, EncodeJobStatus, PendingSettle};
 use av1_crds::wire::EncodeVerdict;
 
 use crate::build::role;
@@ -49,6 +49,13 @@ impl Order {
             Self::Settle(verdict) => format!("{verdict:?}"),
             other => Self::BY_USER.iter().find(|(order, _)| *order == other).map_or("", |(_, text)| text).to_owned(),
         }
+    }
+
+    /// Its record, with the pods that may have left a claim which its own may take over.
+    pub(crate) fn record(self, status: &EncodeJobStatus) -> PendingSettle {
+        let left = status.left_claims.iter().filter(|left| left.role == self.role());
+        let ended_pods = left.map(|left| left.pod.clone()).collect();
+        PendingSettle { verdict: self.name(), ended_pods, ..PendingSettle::default() }
     }
 
     /// Role of the pod that carries it out.

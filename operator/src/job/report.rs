@@ -2,16 +2,19 @@
 
 use std::time::Instant;
 
+use av1_crds::conditions::{self, reason};
 use av1_crds::metrics as table;
-use av1_crds::{EncodeJob, Phase, reasons};
+use av1_crds::{EncodeJob, EncodeJobStatus, Phase, reasons};
 use kube::{Api, Resource, ResourceExt};
 
 use super::decide::Decision;
 use super::figures::{self, Sample};
 use super::observe::{Observed, ReportView, key_of};
 use crate::api::ApiError;
-use crate::context::Context;
+use crate::conditions::find;
+use crate::context::{Context, EventDraft};
 use crate::metrics::Metrics;
+use crate::refusal::Refusal;
 use crate::writer::write_status;
 
 /// Writes the status, and when that worked, Events and metrics.
@@ -44,6 +47,40 @@ pub(crate) async fn report(
     measure(namespace, observed, &decision, context);
     context.publish(&job.object_ref(&()), decision.events).await;
     Ok(())
+}
+
+/// Tells in the status that the API server refuses what the job needs; nothing else of the decision was done.
+pub(crate) async fn refused(namespace: &str, observed: &Observed, error: &ApiError, context: &Context) {
+    let job = &observed.job;
+    let object = format!("job/{namespace}/{}", job.name_any());
+    let Some(why) = error.refusal() else { return };
+    let Some((status, events)) = with_refusal(observed, &why, || context.refusals.is_due(&object)) else { return };
+    let api: Api<EncodeJob> = Api::namespaced(context.client.clone(), namespace);
+    match write_status(&api, job, job.status.as_ref(), &status).await {
+        Ok(_) => context.publish(&job.object_ref(&()), events).await,
+        Err(error) => tracing::warn!(job = object, "a refusal cannot be told: {error}"),
+    }
+}
+
+/// The status on record with a refusal, and the Event of one that is new; none when it is on record, or has no place there.
+fn with_refusal(
+    observed: &Observed,
+    why: &str,
+    is_due: impl FnOnce() -> bool,
+) -> Option<(EncodeJobStatus, Vec<EventDraft>)> {
+    let job = &observed.job;
+    let before = job.status.clone().unwrap_or_default();
+    let type_ = match before.phase {
+        Phase::Encoding => conditions::PLACED,
+        Phase::Settling | Phase::Restoring => conditions::SETTLED,
+        _ => return None,
+    };
+    let mut status = before.clone();
+    let refusal = Refusal { why, generation: job.metadata.generation, now: observed.now };
+    refusal.tell(&mut status.conditions, &before.conditions, (type_, false), is_due);
+    let known = find(&before.conditions, type_).is_some_and(|c| c.reason == reason::REFUSED);
+    let events = if known { Vec::new() } else { vec![EventDraft::warning(reason::REFUSED, type_, why)] };
+    (status != before).then_some((status, events))
 }
 
 /// Counts what is on record now and was not before: once a verdict, once an outcome.
@@ -110,5 +147,34 @@ pub(super) fn measure(namespace: &str, observed: &Observed, decision: &Decision,
     }
     if let Some(plan) = &page.plan {
         metrics.set(&table::JOB_WORKERS, &labels, f64::from(plan.workers));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::decide::tests;
+    use super::*;
+
+    #[test]
+    fn a_refusal_stands_in_the_condition_of_the_step_and_is_written_once() {
+        let table = [("Encoding", "Placed"), ("Settling", "Settled"), ("Restoring", "Settled")];
+        for (phase, type_) in table {
+            let mut o = tests::observed(json!({"phase": phase, "run": 1}));
+            let (status, events) = with_refusal(&o, "Job.batch is invalid", || true).unwrap();
+            let condition = find(&status.conditions, type_).unwrap();
+            assert_eq!(
+                (condition.status.as_str(), condition.reason.as_str(), condition.message.as_str(), events.len()),
+                ("False", "Refused", "Job.batch is invalid", 1)
+            );
+            o.job.status = Some(status);
+            assert!(with_refusal(&o, "Job.batch is invalid", || true).is_none());
+            assert!(with_refusal(&o, "used: 2", || false).is_none(), "words that change each time");
+            assert_eq!(with_refusal(&o, "used: 2", || true).unwrap().1.len(), 0);
+        }
+        for phase in ["Queued", "Failed", "Succeeded"] {
+            assert!(with_refusal(&tests::observed(json!({"phase": phase})), "no", || true).is_none(), "{phase}");
+        }
     }
 }

@@ -23,12 +23,32 @@ pub(crate) struct Applied {
     pub(crate) decision: Decision,
     /// Changes of jobs that were written.
     pub(crate) changed: Vec<JobChange>,
+    /// What the API server refused first; the rest was done all the same.
+    pub(crate) refused: Option<ApiError>,
+}
+
+/// The first refusal; other errors end what is under way.
+#[derive(Default)]
+struct Refused(Option<ApiError>);
+
+impl Refused {
+    /// Whether the call was not refused.
+    fn passes(&mut self, result: Result<(), ApiError>) -> Result<bool, ApiError> {
+        match result {
+            Err(error) if error.refusal().is_some() => {
+                self.0.get_or_insert(error);
+                Ok(false)
+            }
+            other => other.map(|()| true),
+        }
+    }
 }
 
 /// Makes everything that `decision` asks for.
 ///
 /// # Errors
-/// [`ApiError`] of the first call that failed; what exists already, or is gone already, is no error.
+/// [`ApiError`] of the first call that failed; what exists already, or is gone already, is no error, and what the API server
+/// refuses keeps nothing else from being done.
 pub(crate) async fn apply(
     namespace: &str,
     observed: &Observed,
@@ -37,31 +57,41 @@ pub(crate) async fn apply(
 ) -> Result<Applied, ApiError> {
     let desired = std::mem::take(&mut decision.desired);
     let batch: Api<Job> = Api::namespaced(context.client.clone(), namespace);
+    let mut refused = Refused::default();
     for job in desired.prepare.iter().chain(&desired.purge).chain(&desired.sidecars).chain(&desired.survey) {
-        create(&batch, job).await?;
+        refused.passes(create(&batch, job).await)?;
     }
     for name in desired.surplus.iter().chain(&desired.old_surveys) {
         match timed(format!("delete Job {namespace}/{name}"), batch.delete(name, &DeleteParams::background())).await {
-            Err(error) if !error.is_not_found() => return Err(error),
+            Err(error) if !error.is_not_found() => {
+                refused.passes(Err(error))?;
+            }
             _ => {}
         }
     }
     if let Some(service) = &desired.service {
-        own(&Api::namespaced(context.client.clone(), namespace), service, observed.service.as_ref()).await?;
+        let api = Api::namespaced(context.client.clone(), namespace);
+        refused.passes(own(&api, service, observed.service.as_ref()).await)?;
     }
     if let Some(deployment) = &desired.deployment {
-        own(&Api::namespaced(context.client.clone(), namespace), deployment, observed.deployment.as_ref()).await?;
+        let api = Api::namespaced(context.client.clone(), namespace);
+        refused.passes(own(&api, deployment, observed.deployment.as_ref()).await)?;
     }
     let jobs: Api<EncodeJob> = Api::namespaced(context.client.clone(), namespace);
     for job in &desired.new_jobs {
-        create(&jobs, job).await?;
+        // A quota or a policy has the same to say to the next.
+        if !refused.passes(create(&jobs, job).await)? {
+            break;
+        }
     }
     for job in &desired.expired {
         let seen = Preconditions { uid: job.uid(), resource_version: job.resource_version() };
         let (name, params) = (job.name_any(), DeleteParams::background().preconditions(seen));
         match timed(format!("delete EncodeJob {namespace}/{name}"), jobs.delete(&name, &params)).await {
             // Written meanwhile: it is asked for again.
-            Err(error) if !error.is_not_found() && !error.is_conflict() => return Err(error),
+            Err(error) if !error.is_not_found() && !error.is_conflict() => {
+                refused.passes(Err(error))?;
+            }
             _ => {}
         }
     }
@@ -71,18 +101,22 @@ pub(crate) async fn apply(
             Ok(()) => changed.push(change),
             // Somebody else wrote it meanwhile: seen in the next reconcile.
             Err(error) if error.is_conflict() || error.is_not_found() => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                refused.passes(Err(error))?;
+            }
         }
     }
     // Last, for a catalog that is slow to answer holds up nothing but these.
     let address = observed.catalog_address();
     for job in desired.unmeasured.iter().take(MOST_MEASURED) {
         match measure(&jobs, job, address.as_deref(), context).await {
-            Err(error) if !error.is_not_found() && !error.is_conflict() => return Err(error),
-            _ => {}
+            Err(error) if error.is_not_found() || error.is_conflict() => {}
+            measured => {
+                refused.passes(measured)?;
+            }
         }
     }
-    Ok(Applied { decision, changed })
+    Ok(Applied { decision, changed, refused: refused.0 })
 }
 
 async fn create<K>(api: &Api<K>, object: &K) -> Result<(), ApiError>
@@ -196,5 +230,20 @@ mod tests {
             pod.retain(|_, value| !is_empty(value));
             assert_eq!(to_apply(plain, &after), None);
         }
+    }
+
+    #[test]
+    fn the_first_refusal_is_kept_and_another_error_ends_all() {
+        let error = |code: u16, words: &str| -> Result<(), ApiError> {
+            let status = json!({"status": "Failure", "code": code, "reason": "", "message": words});
+            let source = Box::new(kube::Error::Api(Box::new(serde_json::from_value(status).unwrap())));
+            Err(ApiError::Call { operation: "create EncodeJob j".into(), source })
+        };
+        let mut refused = Refused::default();
+        assert_eq!((refused.passes(Ok(())).unwrap(), refused.0.is_none()), (true, true));
+        assert!(!refused.passes(error(403, "exceeded quota")).unwrap());
+        assert!(!refused.passes(error(422, "another")).unwrap());
+        assert!(refused.0.as_ref().unwrap().refusal().unwrap().ends_with("exceeded quota"));
+        assert!(refused.passes(error(500, "down")).is_err());
     }
 }

@@ -10,6 +10,7 @@ mod hidden;
 mod measure;
 mod observe;
 mod pace;
+mod refused;
 mod report;
 mod room;
 
@@ -71,8 +72,16 @@ async fn stages(namespace: &str, name: &str, context: &Shared) -> Result<Action,
         return Ok(Action::await_change());
     };
     let decision = decide::decide(&observed, &context.options);
-    let applied = apply::apply(namespace, &observed, decision, context).await.map_err(LibraryError::Apply)?;
+    let mut applied = apply::apply(namespace, &observed, decision, context).await.map_err(LibraryError::Apply)?;
+    let refused = applied.refused.take();
+    if let Some(why) = refused.as_ref().and_then(ApiError::refusal) {
+        let is_due = || context.refusals.is_due(&format!("library/{namespace}/{name}"));
+        refused::tell(&mut applied.decision, &observed, &why, is_due);
+    }
     let requeue = report::report(namespace, &observed, applied, context).await.map_err(LibraryError::Report)?;
+    if let Some(error) = refused {
+        return Err(LibraryError::Apply(error));
+    }
     context.succeeded(&format!("library/{namespace}/{name}"));
     context.metrics.add(&av1_crds::metrics::RECONCILES, &["MediaLibrary", "ok"], 1.0);
     Ok(again(namespace, name, requeue, context))

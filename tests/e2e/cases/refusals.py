@@ -55,6 +55,12 @@ def paths_that_leave_the_library_are_refused():
         says(refusal("EncodeJob", {"libraryRef": {"name": "films"}, "source": {"path": path}}), sentence)
 
 
+def an_export_that_is_no_absolute_path_and_tolerations_that_no_pod_may_have_are_refused():
+    says(library(volume={"nfs": {"server": "nas", "path": "media/films"}}), "leading slash")
+    says(library(pods={"tolerations": [{"key": "a", "operator": "Equals"}]}), "operator is Exists or Equal")
+    says(library(pods={"tolerations": [{"key": "a", "effect": "NoRun"}]}), "effect is NoSchedule")
+
+
 def sizes_and_unknown_fields_are_refused():
     says(library(scan={"minSize": "1.5Gi"}), "write 2Gi")
     says(library(scan={"minSize": "-1"}), "write 2Gi")
@@ -85,6 +91,7 @@ def a_long_name_is_refused():
 
 
 TESTS = [two_volumes_are_refused, a_host_path_without_or_with_a_needless_node_is_refused, fractional_cpus_are_refused, wishes_of_placement_that_cannot_be_are_refused,
+         an_export_that_is_no_absolute_path_and_tolerations_that_no_pod_may_have_are_refused,
          paths_that_leave_the_library_are_refused, sizes_and_unknown_fields_are_refused,
          schedules_and_queues_that_cannot_be_are_refused, urls_that_cannot_be_posted_to_and_unknown_ways_are_refused,
          a_long_name_is_refused]

@@ -10,9 +10,13 @@ use kube::ResourceExt;
 
 use super::settling::is_of_volume;
 use super::{Action, Draft};
+use crate::batch::BatchFacts;
 use crate::build::{NodeFacts, Placing, Relief, SizeError, User, batch_name, encode_job, only_node, place, role};
 use crate::context::{EventDraft, Options};
 use crate::pods::{Came, Ended, PodFacts, PodState};
+
+/// Reasons of failed runs that are the volume's or the node's disk, not the file's.
+const OF_THE_VOLUME: [&str; 2] = [reasons::NO_SPACE, reasons::IO_ERROR];
 
 impl Draft<'_> {
     pub(super) fn encoding(&mut self) {
@@ -57,6 +61,9 @@ impl Draft<'_> {
                 }
                 Some(batch) => {
                     let told = batch.without_pod(self.observed.now);
+                    if told.is_some() && self.place_anew(batch) {
+                        return;
+                    }
                     let message = told.unwrap_or_else(|| "the pod is being made".to_owned());
                     self.set(conditions::PLACED, false, reason::IN_PROGRESS, message);
                     self.look_again(10);
@@ -101,6 +108,10 @@ impl Draft<'_> {
         let PodState::Live { unschedulable, waiting, started, .. } = &pod.state else {
             return;
         };
+        let made = self.observed.batch_jobs.iter().find(|b| b.name == batch && !b.deleting);
+        if unschedulable.is_some() && made.is_some_and(|made| self.place_anew(made)) {
+            return;
+        }
         self.record_pod(pod);
         if let Some(message) = unschedulable {
             let way_out =
@@ -122,6 +133,26 @@ impl Draft<'_> {
             self.out.actions.push(Action::Delete(batch.to_owned()));
         }
         self.look_again(if *started { 3 } else { 5 });
+    }
+
+    /// Lets go of a Job that would be made with another placement now, and whose pod found no node: what keeps it from one was mended,
+    /// or is known better by now. The next run is no retry, for nothing has run.
+    fn place_anew(&mut self, batch: &BatchFacts) -> bool {
+        let (observed, run) = (self.observed, self.out.status.run);
+        let library = observed.library.as_ref().filter(|l| l.metadata.deletion_timestamp.is_none());
+        let Some(library) = library.filter(|_| !self.is_suspended()) else { return false };
+        // Where none can be made now the old one may still find its node.
+        let Ok(now) = encode_batch_job(library, &observed.job, run, observed, self.options) else { return false };
+        if BatchFacts::of(&now).placement == batch.placement {
+            return false;
+        }
+        let note = "no node took the pod, and it would be made otherwise by now: it is made anew";
+        if self.become_phase(Phase::Queued, note) {
+            self.forget_pod();
+            self.set(conditions::PLACED, false, reason::WAITING_FOR_SLOT, note);
+            self.look_again(1);
+        }
+        true
     }
 
     fn record_pod(&mut self, pod: &PodFacts) {
@@ -147,6 +178,11 @@ impl Draft<'_> {
             Came::Failed { failure, .. } if failure.reason == reasons::OUT_OF_MEMORY && ended.initialised => {
                 self.out_of_memory(pod)
             }
+            // Nothing has run: a node that refuses a pod says nothing about the file.
+            Came::Failed { failure, code: None } => self.pod_lost(&failure.message),
+            Came::Failed { failure, .. } if failure.retryable && OF_THE_VOLUME.contains(&failure.reason.as_str()) => {
+                self.fruitless(&failure.reason, &failure.message, 30)
+            }
             Came::Failed { failure, .. } => self.run_failed(&failure.reason, &failure.message, failure.retryable),
             Came::Lost(why) => self.pod_lost(&why),
         }
@@ -154,20 +190,28 @@ impl Draft<'_> {
 
     /// The run's pod was lost: no failure, up to a cap.
     pub(super) fn pod_lost(&mut self, why: &str) {
-        const MOST_LOST: i64 = 20;
+        self.fruitless(reasons::POD_LOST, why, 2);
+    }
+
+    /// The run came to nothing for what is not the file's: no failure, up to a cap of such runs in a row that finished no chunk. The
+    /// pauses between them begin with `first` seconds and add up to half a day.
+    fn fruitless(&mut self, reason: &str, why: &str, first: i64) {
+        const MOST: i64 = 20;
+        const LONGEST_PAUSE: i64 = 3_600;
         if let Some(suspension) = self.suspension() {
             return self.pause(&suspension);
         }
-        self.out.status.lost += 1;
-        let lost = self.out.status.lost;
-        if lost >= MOST_LOST {
-            return self.give_up(reasons::POD_LOST, &format!("{lost} pods were lost, the last one: {why}"));
+        self.out.status.lost += i64::from(reason == reasons::POD_LOST);
+        self.out.status.fruitless += 1;
+        let runs = self.out.status.fruitless;
+        if runs >= MOST {
+            return self.give_up(reason, &format!("{runs} runs in a row finished nothing, the last one: {why}"));
         }
-        let pause = crate::pause::back_off(2, lost, 60);
+        let pause = crate::pause::back_off(first, runs, LONGEST_PAUSE);
         let has_folder = self.out.status.work_run.or(self.out.status.left_run).is_some();
         let on = if self.keeps_chunks() && has_folder { "goes on from what is finished" } else { "starts again" };
-        self.run_again(pause, &format!("{}: {why}; {on}", reasons::POD_LOST));
-        self.out.events.push(EventDraft::warning(reasons::POD_LOST, "RunAgain", why));
+        self.run_again(pause, &format!("{reason}: {why}; {on}"));
+        self.out.events.push(EventDraft::warning(reason, "RunAgain", why));
     }
 
     /// The run failed.

@@ -131,7 +131,6 @@ impl Draft<'_> {
         let status = &mut self.out.status;
         status.write_run += 1;
         status.pending_settle = Some(PendingSettle {
-            verdict: Order::Settle(verdict).name(),
             encode_run: if result.is_some() { status.run } else { status.work_run.unwrap_or(status.run) },
             output_name: output.map(|o| o.name.clone()),
             output_target: output.and_then(|o| o.target.clone()),
@@ -139,7 +138,7 @@ impl Draft<'_> {
             output_sha256: output.map(|o| o.sha256.clone()),
             report_sha256: result.and_then(|r| r.report_sha256.clone()),
             run: status.write_run,
-            ..PendingSettle::default()
+            ..Order::Settle(verdict).record(status)
         });
         status.not_before = None;
         status.progress = None;

@@ -2,7 +2,7 @@
 //! it has a verdict. Pure.
 
 use av1_crds::conditions::{self, reason};
-use av1_crds::job::{JobResult, Outcome, PendingSettle};
+use av1_crds::job::{JobResult, LeftClaim, Outcome, PendingSettle};
 use av1_crds::library::SwapMethod;
 use av1_crds::wire::{
     EncodeVerdict, FileIdentity, JobId, MarkResult, OutputFile, RestoreResult, SettleResult, SettleTask, SettleVerdict,
@@ -155,26 +155,30 @@ impl Draft<'_> {
     }
 
     fn writer_ended(&mut self, order: Order, pod_uid: &str, ended: &Ended, stopped: bool) {
+        let pod = (order.role(), pod_uid);
         match order {
             Order::Settle(verdict) => {
-                self.judge(pod_uid, ended.came::<SettleResult>(stopped), |draft, result| draft.settled(verdict, result))
+                self.judge(pod, ended.came::<SettleResult>(stopped), |draft, result| draft.settled(verdict, result))
             }
             Order::Cancel => {
-                self.judge(pod_uid, ended.came::<SettleResult>(stopped), |draft, result| draft.cancelled(result))
+                self.judge(pod, ended.came::<SettleResult>(stopped), |draft, result| draft.cancelled(result))
             }
             Order::MarkSkipped => {
-                self.judge(pod_uid, ended.came::<MarkResult>(stopped), |draft, result| draft.marked(result))
+                self.judge(pod, ended.came::<MarkResult>(stopped), |draft, result| draft.marked(result))
             }
             Order::Original | Order::Replacement => {
-                self.judge(pod_uid, ended.came::<RestoreResult>(stopped), |draft, result| draft.restored(order, result))
+                self.judge(pod, ended.came::<RestoreResult>(stopped), |draft, result| draft.restored(order, result))
             }
         }
     }
 
     /// What a pod that may write came to; `done` takes over its result.
-    fn judge<T>(&mut self, pod_uid: &str, came: Came<T>, done: impl FnOnce(&mut Self, &T)) {
+    fn judge<T>(&mut self, (role, pod_uid): (&str, &str), came: Came<T>, done: impl FnOnce(&mut Self, &T)) {
         match came {
-            Came::Done(result) => done(self, &result),
+            Came::Done(result) => {
+                self.out.status.left_claims.retain(|left| left.role != role);
+                done(self, &result);
+            }
             Came::Failed { failure, .. } if failure.reason == reasons::CLAIM_HELD => {
                 self.settle_again(None, 10, &failure.message)
             }
@@ -192,9 +196,23 @@ impl Draft<'_> {
                     &format!("{}: {}; tried again in {pause} s", failure.reason, failure.message),
                 );
             }
-            Came::Failed { failure, .. } => self.finish(Phase::Failed, &failure.reason, &failure.message),
+            Came::Failed { failure, .. } => {
+                self.keep_claims(role, pod_uid);
+                self.finish(Phase::Failed, &failure.reason, &failure.message);
+            }
             Came::Lost(why) => self.settle_lost(Some(pod_uid.to_owned()), &why),
         }
+    }
+
+    /// The order ends though its pods may have left a claim: those of a later one that can go on with it are told of them.
+    fn keep_claims(&mut self, role: &str, pod_uid: &str) {
+        let status = &mut self.out.status;
+        let mut pods = status.pending_settle.as_ref().map(|p| p.ended_pods.clone()).unwrap_or_default();
+        if pods.iter().all(|uid| uid != pod_uid) {
+            pods.push(pod_uid.to_owned());
+        }
+        status.left_claims.retain(|left| left.role != role);
+        status.left_claims.extend(pods.into_iter().map(|pod| LeftClaim { role: role.to_owned(), pod }));
     }
 
     /// The pod was lost: no failure, tried again for ever.

@@ -13,6 +13,7 @@ mod abandoned;
 mod memory;
 mod notifying;
 mod pausing;
+mod placing;
 mod random;
 mod wishes;
 
@@ -40,7 +41,7 @@ fn settings() -> Value {
     json!(av1_crds::settings::Settings::resolve(&[]).unwrap())
 }
 
-pub(super) fn observed(status: Value) -> Observed {
+pub(in crate::job) fn observed(status: Value) -> Observed {
     let mut status = status;
     status["settings"] = settings();
     let job: EncodeJob = serde_json::from_value(json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob",
@@ -211,12 +212,8 @@ fn a_running_pod_is_recorded_with_what_it_saw() {
     );
     assert_eq!((decision.status.pod_uid.as_deref(), decision.status.work_run), (Some("encode-1"), Some(1)));
     assert_eq!(decision.status.progress.unwrap().percent, "50%");
-    o.pods[0].state = PodState::Live {
-        ip: None,
-        unschedulable: Some("0/1 nodes: Insufficient cpu".into()),
-        waiting: None,
-        started: false,
-    };
+    o.batch_jobs = vec![placing::made(&encoding(1))];
+    o.pods[0].state = placing::unschedulable();
     let decision = decide(&o, &options());
     assert_eq!(reason(&decision, "Placed"), "False Unschedulable");
     let message = &crate::conditions::find(&decision.status.conditions, "Placed").unwrap().message;
@@ -318,7 +315,7 @@ fn failures_are_tried_again_with_a_growing_pause_and_given_up_at_the_limit() {
 }
 
 #[test]
-fn a_lost_pod_is_no_failure_until_it_was_lost_twenty_times() {
+fn a_lost_pod_is_no_failure_until_twenty_in_a_row_finished_nothing() {
     let lost = PodState::Ended(Ended {
         code: None,
         reason: "Evicted".into(),
@@ -335,11 +332,59 @@ fn a_lost_pod_is_no_failure_until_it_was_lost_twenty_times() {
         (decision.status.phase, decision.status.failures, decision.status.lost, decision.status.work_run),
         (Phase::Queued, 0, 1, Some(1))
     );
-    o.job.status.as_mut().unwrap().lost = 19;
+    o.job.status.as_mut().unwrap().fruitless = 19;
     assert_eq!(decide(&o, &options()).status.outcome.unwrap().reason, "PodLost");
+    o.job.status.as_mut().unwrap().fruitless = 12;
+    let late = decide(&o, &options()).status.not_before.unwrap();
+    assert_eq!(late, "2026-01-01T01:00:00Z", "a node that has no room now may have some in an hour");
     let mut gone = observed(json!({"phase": "Encoding", "run": 1, "podUid": "encode-1"}));
     gone.batch_jobs = vec![BatchFacts { ended: true, ..batch("encode", 1) }];
     assert_eq!(decide(&gone, &options()).status.lost, 1);
+}
+
+#[test]
+fn an_encode_that_gets_on_between_two_lost_pods_is_never_given_up() {
+    let mut o = observed(json!({"phase": "Encoding", "run": 20, "lost": 19, "fruitless": 19, "podUid": "encode-20"}));
+    o.batch_jobs = vec![batch("encode", 20)];
+    o.pods = vec![pod("encode", 20, runs())];
+    let lost = |chunks_done, chunks_resumed| {
+        let mut o = o.clone();
+        o.progress = Some(EncodeProgress { chunks_done, chunks_resumed, ..EncodeProgress::default() });
+        let status = decide(&o, &options()).status;
+        assert_eq!(status.lost, 19);
+        status.fruitless
+    };
+    assert_eq!([lost(0, 0), lost(7, 7), lost(8, 7)], [19, 19, 0]);
+}
+
+#[test]
+fn a_full_or_failing_volume_and_a_node_that_refuses_the_pod_are_no_attempts() {
+    for reason in ["NoSpace", "IoError"] {
+        let mut o =
+            observed(json!({"phase": "Encoding", "run": 1, "failures": 2, "fruitless": 3, "source": identity()}));
+        let failed = json!({"failed": {"reason": reason, "message": "m", "retryable": true}});
+        o.pods = vec![pod("encode", 1, ended(1, failed.clone()))];
+        let status = decide(&o, &options()).status;
+        assert_eq!((status.phase, status.failures, status.lost), (Phase::Queued, 2, 0), "{reason}");
+        assert_eq!(status.fruitless, 4);
+        assert_eq!(status.not_before.as_deref(), Some("2026-01-01T00:04:00Z"));
+        o.job.status.as_mut().unwrap().fruitless = 19;
+        let status = decide(&o, &options()).status;
+        assert_eq!((status.phase, status.outcome.unwrap().reason.as_str()), (Phase::Settling, reason));
+        let lasting = json!({"failed": {"reason": reason, "message": "m", "retryable": false}});
+        o.pods = vec![pod("encode", 1, ended(1, lasting))];
+        assert_eq!(decide(&o, &options()).status.failures, 3, "what stays as it is is final at once");
+    }
+    for reason in ["TopologyAffinityError", "SMTAlignmentError", "UnexpectedAdmissionError", "OutOfcpu"] {
+        let PodState::Ended(how) = ended(0, json!("")) else { unreachable!() };
+        let refused = Ended { code: None, reason: reason.into(), message: String::new(), initialised: false, ..how };
+        let mut o = encoding(1);
+        o.pods = vec![pod("encode", 1, PodState::Ended(refused))];
+        let status = decide(&o, &options()).status;
+        assert_eq!((status.phase, status.failures, status.lost), (Phase::Queued, 0, 1), "{reason}");
+        let placed = crate::conditions::find(&status.conditions, "Placed").unwrap();
+        assert!(placed.message.contains(reason), "{}", placed.message);
+    }
 }
 
 #[test]
@@ -548,7 +593,7 @@ fn jobs_of_other_runs_go_while_a_run_encodes() {
 #[test]
 fn a_job_whose_pod_cannot_be_made_is_named() {
     let later = |mut o: Observed, role: &str| {
-        o.batch_jobs = vec![BatchFacts { made: Some(o.now), ..batch(role, 1) }];
+        o.batch_jobs = vec![BatchFacts { made: Some(o.now), role: role.into(), ..placing::made(&o) }];
         o.now = o.now.checked_add(SignedDuration::from_secs(31)).unwrap();
         decide(&o, &options()).status.conditions
     };

@@ -195,6 +195,9 @@ impl Draft<'_> {
     /// Starts an encode, or what the user ordered instead. The run is on record before its Job is made.
     fn start(&self, job: &Arc<EncodeJob>) -> Option<JobChange> {
         let mut status = job.status.clone().unwrap_or_default();
+        // On record even when it cannot be done: what differs from the spec is asked for again.
+        status.desired = job.spec.desired;
+        status.retry = job.spec.retry;
         let settings = match &status.settings {
             Some(frozen) => Ok(frozen.clone()),
             None => {
@@ -205,8 +208,9 @@ impl Draft<'_> {
                 Settings::resolve(&[chart, &library, &asked])
                     .map_err(|e| (reasons::INVALID_TASK, e.to_string()))
                     .and_then(|settings| match encoders::check(&settings) {
-                        Ok(()) => Ok(settings),
-                        Err(e) => Err((reasons::INVALID_ENCODER_PARAMS, e.to_string())),
+                        // Nothing is encoded for an order.
+                        Err(e) if order(job).is_none() => Err((reasons::INVALID_ENCODER_PARAMS, e.to_string())),
+                        _ => Ok(settings),
                     })
             }
         };
@@ -215,8 +219,6 @@ impl Draft<'_> {
                 settings.force(&job.spec.force);
                 status.settings = Some(settings);
                 status.run += 1;
-                status.desired = job.spec.desired;
-                status.retry = job.spec.retry;
                 status.again |= job.spec.retry > 0;
                 status.pod_name = None;
                 status.pod_uid = None;
@@ -227,10 +229,9 @@ impl Draft<'_> {
                         status.phase = order.phase();
                         status.write_run += 1;
                         status.pending_settle = Some(PendingSettle {
-                            verdict: order.name(),
                             encode_run: status.run,
                             run: status.write_run,
-                            ..PendingSettle::default()
+                            ..order.record(&status)
                         });
                         conditions::SETTLED
                     }

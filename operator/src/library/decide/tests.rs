@@ -12,6 +12,7 @@ use av1_crds::{MediaLibrary, labels};
 use serde_json::json;
 
 mod node;
+mod orders;
 pub(in crate::library) mod pausing;
 mod purge;
 mod sidecars;

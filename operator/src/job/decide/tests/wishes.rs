@@ -1,5 +1,6 @@
 //! What the user asks of one job: another try, a stop, the original back, a marker.
 
+use super::super::super::order::Order;
 use super::*;
 use av1_crds::job::Desired;
 
@@ -179,4 +180,41 @@ fn a_restore_that_runs_is_waited_for_when_its_job_is_deleted() {
     assert_eq!((names(&decision).len(), decision.released), (0, false));
     o.pods.clear();
     assert_eq!(names(&decide(&o, &options())), ["delete job-restore-2"]);
+}
+
+#[test]
+fn what_a_swap_that_was_given_up_left_is_taken_over_by_the_settle_pod_of_the_next_try_and_by_no_restore() {
+    let pods = |status: &EncodeJobStatus| {
+        status.left_claims.iter().map(|left| format!("{} {}", left.role, left.pod)).collect::<Vec<_>>()
+    };
+    let mut o = settling(json!({"endedPods": ["older"]}));
+    let parked = json!({"failed": {"reason": "IoError", "message": "look at the files", "retryable": false}});
+    o.pods = vec![pod("settle", 1, ended(1, parked))];
+    let status = decide(&o, &options()).status;
+    assert_eq!((status.phase, status.pending_settle.is_none()), (Phase::Failed, true));
+    assert_eq!(pods(&status), ["settle older", "settle settle-1"]);
+    o.pods.clear();
+    o.job.status = Some(status);
+    o.job.spec.retry = 1;
+    let again = decide(&o, &options()).status;
+    assert_eq!((again.phase, pods(&again).len(), again.source.is_some()), (Phase::Queued, 2, false));
+
+    let mut next = Observed { batch_jobs: vec![batch("encode", 2)], ..encoding(2) };
+    next.job.status.as_mut().unwrap().left_claims = again.left_claims.clone();
+    next.pods = vec![pod("encode", 2, ended(0, encode_result("Encoded", "Encoded")))];
+    next.report = report();
+    let status = decide(&next, &options()).status;
+    assert_eq!(status.pending_settle.as_ref().unwrap().ended_pods, ["older", "settle-1"]);
+    next.job.status = Some(status);
+    (next.batch_jobs, next.pods) = (Vec::new(), Vec::new());
+    let (name, task) = task(&decide(&next, &options()));
+    assert_eq!((name.as_str(), &task["takeoverFrom"]), ("job-settle-1 settle", &json!(["older", "settle-1"])));
+    let done =
+        json!({"done": {"verdict": "Replaced", "message": "m", "receipt": "r", "bytesBefore": 2, "bytesAfter": 1}});
+    next.pods = vec![pod("settle", 1, ended(0, done))];
+    let status = decide(&next, &options()).status;
+    assert_eq!((status.phase, pods(&status).len()), (Phase::Succeeded, 0), "it has let go");
+
+    assert_eq!(Order::Original.record(&again).ended_pods, [] as [String; 0], "it cannot read what a settle pod began");
+    assert_eq!(Order::Cancel.record(&again).ended_pods, ["older", "settle-1"]);
 }
