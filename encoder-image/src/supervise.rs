@@ -4,6 +4,7 @@
 //! May: run programs, send them signals, read `/proc` of their group. Must never: know what the programs are for.
 
 mod confine;
+mod disturbance;
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -19,38 +20,12 @@ use av1_crds::figures;
 use av1_media::command::{Bounds, Command};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, waitpgid};
 
+pub(crate) use disturbance::lost_touch;
+
 /// Bytes of stderr that are kept: its end.
 const STDERR_KEPT: usize = 8 << 10;
 /// This program itself, also when its file was replaced or removed meanwhile.
 const OWN: &str = "/proc/self/exe";
-const NO_MEMORY: &str = "Cannot allocate memory";
-/// Words for a volume that is full, or whose user has no more of it.
-const NO_SPACE: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
-/// The C library's words for trouble that has nothing to do with the content of a file, and that decoders have for content, too.
-const DISTURBANCES: [&str; 3] = ["Input/output error", NO_MEMORY, "Resource temporarily unavailable"];
-/// Its words for trouble with network, server or device, which nothing else is called by.
-const LOST_TOUCH: [&str; 20] = [
-    "Stale file handle",
-    "Transport endpoint is not connected",
-    "Cannot send after transport endpoint shutdown",
-    "Software caused connection abort",
-    "Connection timed out",
-    "Connection reset by peer",
-    "Connection refused",
-    "Network is down",
-    "Network is unreachable",
-    "Network dropped connection on reset",
-    "Host is down",
-    "No route to host",
-    "Remote I/O error",
-    "Communication error on send",
-    "Protocol error",
-    "No such device",
-    "Too many open files",
-    "Read-only file system",
-    "Key has expired",
-    "Required key not available",
-];
 /// How often a waiting call looks whether it has to stop.
 const TICK: Duration = Duration::from_millis(100);
 /// How long a killed group may take to vanish.
@@ -114,7 +89,7 @@ pub(crate) enum SuperviseError {
 impl SuperviseError {
     /// Whether the program ran out of space on a file system.
     pub(crate) fn is_no_space(&self) -> bool {
-        matches!(self, Self::Disturbed { stderr_tail, .. } if has_any(stderr_tail, &NO_SPACE))
+        matches!(self, Self::Disturbed { stderr_tail, .. } if disturbance::no_space(stderr_tail))
     }
 }
 
@@ -207,20 +182,11 @@ fn run(
         Ok(stderr_tail)
     } else if let Some(bound) = reached(command.bounds, status, &stderr_tail) {
         Err(SuperviseError::OutOfBounds { program, bound })
-    } else if status.code().is_none() || has_any(&stderr_tail, &DISTURBANCES) || lost_touch(&stderr_tail) {
+    } else if status.code().is_none() || disturbance::is_likely(&stderr_tail) {
         Err(SuperviseError::Disturbed { program, status: describe(status), stderr_tail })
     } else {
         Err(SuperviseError::Failed { program, status: describe(status), stderr_tail })
     }
-}
-
-/// Whether what a program wrote tells of a file system that was lost, or full: true also of one that ended well all the same.
-pub(crate) fn lost_touch(stderr: &str) -> bool {
-    has_any(stderr, &LOST_TOUCH) || has_any(stderr, &NO_SPACE)
-}
-
-fn has_any(text: &str, words: &[&str]) -> bool {
-    words.iter().any(|words| text.contains(words))
 }
 
 /// The bound that a program failed at, in words.
@@ -229,7 +195,7 @@ fn reached(bounds: Bounds, status: ExitStatus, stderr_tail: &str) -> Option<Stri
     if status.signal() == Some(Signal::XCPU.as_raw()) {
         return bounds.cpu_seconds.map(|seconds| format!("{seconds} s of CPU time"));
     }
-    let memory = bounds.memory.filter(|_| stderr_tail.contains(NO_MEMORY))?;
+    let memory = bounds.memory.filter(|_| stderr_tail.contains(disturbance::NO_MEMORY))?;
     Some(format!("{} of memory", figures::size(memory)))
 }
 
@@ -528,45 +494,6 @@ mod tests {
         let error = capture(&shell("echo 'Invalid data found' >&2; exit 1"), &long).unwrap_err();
         assert!(matches!(error, SuperviseError::Failed { .. }), "{error}");
         assert!(capture(&shell("echo 'decoder: Cannot allocate memory' >&2"), &long).is_ok());
-    }
-
-    #[test]
-    fn trouble_is_known_by_the_words_of_the_c_library() {
-        use rustix::io::Errno;
-        let words = |errno: Errno| io::Error::from(errno).to_string();
-        for errno in [
-            Errno::STALE,
-            Errno::NOTCONN,
-            Errno::SHUTDOWN,
-            Errno::CONNABORTED,
-            Errno::TIMEDOUT,
-            Errno::CONNRESET,
-            Errno::CONNREFUSED,
-            Errno::NETDOWN,
-            Errno::NETUNREACH,
-            Errno::NETRESET,
-            Errno::HOSTDOWN,
-            Errno::HOSTUNREACH,
-            Errno::REMOTEIO,
-            Errno::COMM,
-            Errno::PROTO,
-            Errno::NODEV,
-            Errno::NXIO,
-            Errno::MFILE,
-            Errno::NFILE,
-            Errno::ROFS,
-            Errno::KEYEXPIRED,
-            Errno::NOKEY,
-            Errno::NOSPC,
-            Errno::DQUOT,
-        ] {
-            assert!(lost_touch(&words(errno)), "{}", words(errno));
-        }
-        for errno in [Errno::IO, Errno::NOMEM, Errno::AGAIN] {
-            assert!(has_any(&words(errno), &DISTURBANCES), "{}", words(errno));
-            assert!(!lost_touch(&words(errno)), "decoders say {} of content", words(errno));
-        }
-        assert!(!lost_touch("moov atom not found: Invalid data found when processing input"));
     }
 
     #[test]
