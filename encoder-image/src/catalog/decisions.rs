@@ -178,3 +178,35 @@ fn is_gone(error: &(dyn std::error::Error + 'static)) -> bool {
 fn seen(stat: &Stat) -> [u64; 4] {
     [stat.st_ino, stat.st_size as u64, stat.st_mtime as u64, stat.st_mtime_nsec]
 }
+
+#[cfg(test)]
+mod tests {
+    use av1_crds::reasons;
+    use av1_crds::wire::FileIdentity;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_judged_afresh_once_a_decision_about_it_is_over() {
+        const DAY: i64 = 86_400 * 1_000_000_000;
+        let given_up = |reason: &str| {
+            let decision = Decision {
+                path: "a.mkv".into(),
+                at: "1970-01-01T00:00:00Z".into(),
+                verdict: EncodeVerdict::Failed,
+                reason: reason.into(),
+                message: String::new(),
+                source: FileIdentity { size: 7, ..FileIdentity::default() },
+                result: None,
+                settings_digest: String::new(),
+                mode: ReplacementMode::Replace,
+            };
+            Decisions { files: HashMap::new(), by_size: HashMap::from([(7, vec![Arc::new(decision)])]) }
+        };
+        let stamps = |reason| [0, DAY - 1, DAY, 2 * DAY].map(|now_ns| given_up(reason).stamp(7, now_ns));
+        let [new, within, over, later] = stamps(reasons::POD_LOST);
+        assert!(new == within && within != over && over == later);
+        let lasting = stamps(reasons::VERIFICATION_FAILED);
+        assert!(lasting.iter().all(|stamp| *stamp == lasting[0]));
+    }
+}
