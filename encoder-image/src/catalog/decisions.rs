@@ -201,7 +201,7 @@ mod tests {
                 settings_digest: String::new(),
                 mode: ReplacementMode::Replace,
             };
-            Decisions { files: HashMap::new(), by_size: HashMap::from([(7, vec![Arc::new(decision)])]) }
+            Decisions { by_size: HashMap::from([(7, vec![Arc::new(decision)])]), ..Decisions::default() }
         };
         let stamps = |reason| [0, DAY - 1, DAY, 2 * DAY].map(|now_ns| given_up(reason).stamp(7, now_ns));
         let [new, within, over, later] = stamps(reasons::POD_LOST);

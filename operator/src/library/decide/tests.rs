@@ -436,7 +436,7 @@ fn a_job_starts_with_leave_for_what_its_user_forces() {
 fn a_job_starts_with_the_charts_settings_below_its_librarys_and_keeps_where_each_came_from() {
     let mut o = pausing::ready_library(json!({"sizeGate": {"maxPercent": 70}}));
     let job = |status| {
-        let job = json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob", "metadata": {"name": "j", "uid": "j"},
+        let job = json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob", "metadata": {"name": "j", "uid": "j", "annotations": {"av1.media/size": "1"}},
             "spec": {"libraryRef": {"name": "films"}, "source": {"path": "a"}, "settings": {"encode": {"overrides": {"crf": 20}}}},
             "status": status});
         vec![Arc::new(serde_json::from_value::<EncodeJob>(job).unwrap())]

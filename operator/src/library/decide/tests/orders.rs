@@ -7,7 +7,7 @@ use av1_crds::job::Desired;
 /// The status that a job of a ready library gets with its turn.
 fn admitted(library: serde_json::Value, settings: serde_json::Value, desired: Desired) -> EncodeJobStatus {
     let mut o = ready_library(library);
-    let job = json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob", "metadata": {"name": "j", "uid": "j"},
+    let job = json!({"apiVersion": "av1.media/v1alpha1", "kind": "EncodeJob", "metadata": {"name": "j", "uid": "j", "annotations": {"av1.media/size": "1"}},
         "spec": {"libraryRef": {"name": "films"}, "source": {"path": "a"}, "settings": settings, "desired": desired, "retry": 2}});
     o.jobs = vec![Arc::new(serde_json::from_value(job).unwrap())];
     let mut changes = decide(&o, &options()).desired.changes;
