@@ -1,5 +1,7 @@
 //! Makes what shall exist and is not there, or is not as it shall be. Must never: decide.
 
+use std::sync::Arc;
+
 use av1_crds::{EncodeJob, FINALIZER, labels};
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -23,6 +25,8 @@ pub(crate) struct Applied {
     pub(crate) decision: Decision,
     /// Changes of jobs that were written.
     pub(crate) changed: Vec<JobChange>,
+    /// Jobs whose files have to be measured before their encodes start.
+    pub(crate) unmeasured: Vec<Arc<EncodeJob>>,
     /// What the API server refused first; the rest was done all the same.
     pub(crate) refused: Option<ApiError>,
 }
@@ -106,17 +110,28 @@ pub(crate) async fn apply(
             }
         }
     }
-    // Last, for a catalog that is slow to answer holds up nothing but these.
+    Ok(Applied { decision, changed, unmeasured: desired.unmeasured, refused: refused.0 })
+}
+
+/// Notes size and picture on jobs that their users made. Last of all, for a catalog that is slow to answer holds up nothing else.
+///
+/// # Errors
+/// [`ApiError`] of the first note that could not be written.
+pub(crate) async fn measure_files(
+    namespace: &str,
+    observed: &Observed,
+    unmeasured: &[Arc<EncodeJob>],
+    context: &Context,
+) -> Result<(), ApiError> {
+    let jobs: Api<EncodeJob> = Api::namespaced(context.client.clone(), namespace);
     let address = observed.catalog_address();
-    for job in desired.unmeasured.iter().take(MOST_MEASURED) {
+    for job in unmeasured.iter().take(MOST_MEASURED) {
         match measure(&jobs, job, address.as_deref(), context).await {
             Err(error) if error.is_not_found() || error.is_conflict() => {}
-            measured => {
-                refused.passes(measured)?;
-            }
+            measured => measured?,
         }
     }
-    Ok(Applied { decision, changed, refused: refused.0 })
+    Ok(())
 }
 
 async fn create<K>(api: &Api<K>, object: &K) -> Result<(), ApiError>
@@ -177,6 +192,7 @@ fn is_empty(value: &Value) -> bool {
     match value {
         Value::Object(map) => map.values().all(is_empty),
         Value::Array(list) => list.is_empty(),
+        Value::String(text) => text.is_empty(),
         value => value.is_null(),
     }
 }
@@ -215,6 +231,10 @@ mod tests {
         assert!(!contains(&json!({"spec": {"replicas": 2, "list": [{"name": "a"}]}}), &wanted));
         assert!(!contains(&json!({"spec": {"replicas": 1, "list": [{"name": "a"}, {"name": "b"}]}}), &wanted));
         assert!(!contains(&Value::Null, &wanted));
+        assert!(
+            contains(&json!([{"key": "a"}]), &json!([{"key": "a", "value": "", "list": []}])),
+            "the server drops what is empty"
+        );
     }
 
     #[test]

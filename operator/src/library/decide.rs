@@ -28,7 +28,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
-use super::observe::{Observed, SummaryView};
+use super::observe::{CatalogPod, Observed, SummaryView};
 use super::room;
 use crate::build::{User, catalog_deployment, catalog_service, role};
 use crate::conditions::{Is, Writer, find};
@@ -38,6 +38,10 @@ use av1_crds::figures;
 
 /// Seconds that a catalog may take to become ready, or a volume to come into reach again.
 const CATALOG_PATIENCE: i64 = 120;
+/// The same while its container has not started: images are large.
+const START_PATIENCE: i64 = 600;
+/// End of what a library says of itself when files wait for room.
+const NO_ROOM: &str = "; files wait until twice their size is free on the volume";
 
 /// What was decided and not done yet.
 #[derive(Debug, Clone)]
@@ -242,7 +246,8 @@ impl Draft<'_> {
         if self.is_catalog_late() {
             let library = self.observed.library.name_any();
             let message = format!(
-                "the catalog has not become ready for more than {CATALOG_PATIENCE} s; kubectl describe pods -l {}={library},{}={} says why",
+                "the catalog has not become ready for more than {} s; kubectl describe pods -l {}={library},{}={} says why",
+                self.patience(),
                 labels::LIBRARY,
                 labels::ROLE,
                 role::CATALOG
@@ -266,7 +271,13 @@ impl Draft<'_> {
         let since = find(&self.out.status.conditions, conditions::CATALOG_READY)
             .filter(|c| c.status == "False")
             .map(|c| self.observed.now.as_second() - c.last_transition_time.0.as_second());
-        since.is_some_and(|seconds| seconds.min(self.ready_for().unwrap_or(seconds)) > CATALOG_PATIENCE)
+        since.is_some_and(|seconds| seconds.min(self.ready_for().unwrap_or(seconds)) > self.patience())
+    }
+
+    /// Seconds that the catalog has to become ready.
+    fn patience(&self) -> i64 {
+        let starts = |pod: &CatalogPod| pod.ip.is_none() && pod.trouble.is_none();
+        if self.observed.catalog_pod.as_ref().is_some_and(starts) { START_PATIENCE } else { CATALOG_PATIENCE }
     }
 
     fn take_summary(&mut self, summary: &CatalogSummary, volume_id: &str) -> Result<(), Trouble> {
@@ -375,16 +386,17 @@ impl Draft<'_> {
         self.tell_changes(trouble.is_some_and(|t| t.needs_person));
     }
 
-    /// That work goes on, and how many files are left for later because the volume is too full for them.
+    /// That work goes on, and whether files are left for later because the volume is too full for them; how many would change with
+    /// every file that comes or goes.
     fn goes_on(&self) -> String {
         let goes_on = "work goes on by itself";
         let SummaryView::Got(summary) = &self.observed.summary else { return goes_on.to_owned() };
-        let queued = self.observed.jobs.iter().filter(|job| room::is_too_large(job, summary)).count() as u64;
-        match self.observed.too_large.max(queued) {
-            0 => goes_on.to_owned(),
-            1 => format!("{goes_on}; a file waits until twice its size is free on the volume"),
-            files => format!("{goes_on}; {files} files wait until twice their size is free on the volume"),
-        }
+        let queued = self.observed.jobs.iter().any(|job| room::is_too_large(job, summary));
+        let before =
+            self.observed.library.status.as_ref().and_then(|status| find(&status.conditions, conditions::READY));
+        let on_record = before.is_some_and(|ready| ready.message.ends_with(NO_ROOM));
+        let tail = if queued || self.observed.too_large.unwrap_or(on_record) { NO_ROOM } else { "" };
+        format!("{goes_on}{tail}")
     }
 
     /// An Event for each change that matters: a step that is done, and why a person has to look.

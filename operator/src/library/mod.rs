@@ -74,6 +74,7 @@ async fn stages(namespace: &str, name: &str, context: &Shared) -> Result<Action,
     let decision = decide::decide(&observed, &context.options);
     let mut applied = apply::apply(namespace, &observed, decision, context).await.map_err(LibraryError::Apply)?;
     let refused = applied.refused.take();
+    let unmeasured = std::mem::take(&mut applied.unmeasured);
     if let Some(why) = refused.as_ref().and_then(ApiError::refusal) {
         let is_due = || context.refusals.is_due(&format!("library/{namespace}/{name}"));
         refused::tell(&mut applied.decision, &observed, &why, is_due);
@@ -82,6 +83,7 @@ async fn stages(namespace: &str, name: &str, context: &Shared) -> Result<Action,
     if let Some(error) = refused {
         return Err(LibraryError::Apply(error));
     }
+    apply::measure_files(namespace, &observed, &unmeasured, context).await.map_err(LibraryError::Apply)?;
     context.succeeded(&format!("library/{namespace}/{name}"));
     context.metrics.add(&av1_crds::metrics::RECONCILES, &["MediaLibrary", "ok"], 1.0);
     Ok(again(namespace, name, requeue, context))

@@ -60,8 +60,8 @@ pub(crate) struct Observed {
     pub(crate) summary: SummaryView,
     /// Candidates that no job hides and that the volume has room for, in order, as many as the queue takes.
     pub(crate) candidates: Vec<Candidate>,
-    /// How many others there is no room for, if the catalog was asked.
-    pub(crate) too_large: u64,
+    /// Whether there are others that the volume has no room for; none when the catalog was not asked.
+    pub(crate) too_large: Option<bool>,
     /// The library's jobs.
     pub(crate) jobs: Vec<Arc<EncodeJob>>,
     /// Whether the namespace has EncodeJobs that cannot be read.
@@ -168,7 +168,7 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
             .map(CatalogPod::of),
         summary: SummaryView::NotAsked,
         candidates: Vec::new(),
-        too_large: 0,
+        too_large: None,
         jobs,
         unreadable_jobs,
         now: Timestamp::now(),
@@ -382,21 +382,21 @@ const PAGE: usize = 200;
 /// Pages that are read at most in one reconcile.
 const MOST_PAGES: usize = 25;
 
-async fn candidates(observed: &Observed, address: &str, context: &Context) -> (Vec<Candidate>, u64) {
+async fn candidates(observed: &Observed, address: &str, context: &Context) -> (Vec<Candidate>, Option<bool>) {
     let library = &observed.library;
     let status = library.status.clone().unwrap_or_default();
     let ready = is_true(&status.conditions, STORAGE_READY) && is_true(&status.conditions, CATALOG_READY);
     let SummaryView::Got(summary) = &observed.summary else {
-        return (Vec::new(), 0);
+        return (Vec::new(), None);
     };
     let wanted = room::in_queue(library, &observed.jobs, summary);
     if wanted == 0 || library.spec.suspend || !ready {
-        return (Vec::new(), 0);
+        return (Vec::new(), None);
     }
     let largest = room::largest(summary);
     let hidden = Hidden::new(library, &observed.jobs, summary, observed.now);
     let name = library.name_any();
-    let (mut found, mut too_large) = (Vec::new(), 0);
+    let (mut found, mut too_large) = (Vec::new(), None);
     let mut offset = 0;
     for _ in 0..MOST_PAGES {
         let page = match context.catalogs.candidates(address, offset, PAGE, largest).await {
@@ -406,7 +406,7 @@ async fn candidates(observed: &Observed, address: &str, context: &Context) -> (V
                 break;
             }
         };
-        too_large = page.larger;
+        too_large = Some(page.larger > 0);
         offset += page.items.len() as u64;
         let end = page.items.is_empty() || offset >= page.total;
         found.extend(page.items.into_iter().filter(|c| !hidden.hides(c)));

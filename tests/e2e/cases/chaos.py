@@ -252,10 +252,28 @@ def all_hashes(folder):
             for base, _, files in os.walk(folder) for name in files}
 
 
+def another_volume_in_its_place_stops_the_library_until_the_right_one_is_back(library):
+    library.start()
+    library.encoding()
+    identity = library.folder / ".av1/volume.json"
+    right = identity.read_text()
+    identity.write_text(json.dumps(json.loads(right) | {"id": "0" * 32}))
+    ready = lambda: {c["type"]: c for c in library.status()["conditions"]}["Ready"]
+    kube.wait_for("the library to say that it is another volume", lambda: ready()["reason"] == "WrongVolume", timeout=180)
+    kube.wait_for("the encode to stop or to end", lambda: not library.pod(), timeout=300)
+    now = kube.hashes(library.folder)
+    changed = [path for path in library.before if now.get(path) != library.before[path]]
+    assert not changed and "Succeeded" not in library.outcomes().values(), (changed, library.outcomes())
+    identity.write_text(right)
+    kube.wait_for("the library to be ready again", lambda: ready()["status"] == "True", timeout=420)
+    library.finish()
+
+
 TESTS = [the_operator_is_killed_at_every_phase, of_two_operators_one_works_and_the_other_takes_over,
          the_api_server_is_killed_while_a_pod_encodes, the_kubelet_is_killed_while_a_pod_encodes,
          an_evicted_pod_is_lost_and_not_failed, a_pod_whose_memory_ran_out_has_failed_and_the_next_one_gets_more,
          a_drained_node_is_no_failure_and_the_encode_goes_on_when_it_is_back,
          a_status_cleared_by_hand_is_made_good,
          a_job_deleted_while_it_encodes_leaves_the_file_alone_and_the_next_scan_takes_it_up,
-         a_job_deleted_while_it_settles_settles, a_library_deleted_with_jobs_under_way_touches_no_file]
+         a_job_deleted_while_it_settles_settles, a_library_deleted_with_jobs_under_way_touches_no_file,
+         another_volume_in_its_place_stops_the_library_until_the_right_one_is_back]

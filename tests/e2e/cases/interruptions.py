@@ -88,6 +88,20 @@ def a_file_whose_encodes_fail_is_left_as_it_is_and_remembered_on_the_volume(libr
     assert kube.sha256(library.folder / FILM) == before and len(library.jobs()) == 1, "the file, or its job, is another"
 
 
+def a_pod_that_no_node_takes_is_made_anew_once_what_it_wants_was_mended(library):
+    alone = {"labelSelector": {"matchLabels": {"nobody": "has-this"}}, "topologyKey": "kubernetes.io/hostname"}
+    library.spec["pods"] = {"cpus": 1, "affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [alone]}}}
+    library.fill()
+    library.apply()
+    placed = lambda: next((c for c in library.job(FILM)["status"]["conditions"] if c["type"] == "Placed"), {})
+    kube.wait_for("no node to take the pod", lambda: placed().get("reason") == "Unschedulable", timeout=120)
+    first = library.job(FILM)["status"]["run"]
+    library.patch({"pods": {"affinity": None}})
+    kube.wait_for("the pod to run", library.pod, timeout=120)
+    status = library.job(FILM)["status"]
+    assert status["run"] == first + 1 and not status.get("failures") and not status.get("lost"), status
+
+
 def operator_ready():
     pods = kube.get("pods", namespace=kube.OPERATOR_NAMESPACE)
     return [p for p in pods if p["status"].get("containerStatuses", [{}])[0].get("ready")]
@@ -95,4 +109,5 @@ def operator_ready():
 
 TESTS = [av1an_killed_and_then_the_operator_goes_on_from_finished_chunks,
          a_pod_killed_at_once_is_lost_not_failed_and_the_operator_killed_while_it_settles_goes_on,
-         a_file_whose_encodes_fail_is_left_as_it_is_and_remembered_on_the_volume]
+         a_file_whose_encodes_fail_is_left_as_it_is_and_remembered_on_the_volume,
+         a_pod_that_no_node_takes_is_made_anew_once_what_it_wants_was_mended]

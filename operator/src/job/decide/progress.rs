@@ -30,8 +30,8 @@ impl Draft<'_> {
         if page.plan.is_some() && self.out.status.plan != page.plan {
             self.out.status.plan.clone_from(&page.plan);
         }
-        // What comes and goes may do so for days, as long as the encode gets on.
-        if page.chunks_done > page.chunks_resumed {
+        // What comes and goes may do so for days, as long as the encode gets on; one that keeps no chunks always begins anew.
+        if self.keeps_chunks() && page.chunks_done > page.chunks_resumed {
             self.out.status.fruitless = 0;
         }
         if due(self.out.status.progress.as_ref(), page, self.observed.now) {

@@ -1,5 +1,6 @@
 //! The decisions about one job, from made-up observations: no cluster, no clock.
 
+use self::settling::settling;
 use super::super::observe::ReportView;
 use super::*;
 use crate::build::{NodeFacts, PodOptions};
@@ -10,11 +11,13 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 mod abandoned;
+mod failing;
 mod memory;
 mod notifying;
 mod pausing;
 mod placing;
 mod random;
+mod settling;
 mod wishes;
 
 pub(super) fn options() -> Options {
@@ -290,116 +293,6 @@ fn a_message_of_another_pod_than_the_recorded_one_is_not_believed() {
 }
 
 #[test]
-fn failures_are_tried_again_with_a_growing_pause_and_given_up_at_the_limit() {
-    let mut o = encoding(1);
-    o.batch_jobs = vec![batch("encode", 1)];
-    let failed = json!({"failed": {"reason": "EncodeFailed", "message": "m", "retryable": true}});
-    o.pods = vec![pod("encode", 1, ended(1, failed))];
-    let first = decide(&o, &options());
-    assert_eq!(
-        (first.status.phase, first.status.failures, first.status.not_before.as_deref()),
-        (Phase::Queued, 1, Some("2026-01-01T00:00:10Z"))
-    );
-    o.job.status.as_mut().unwrap().failures = 2;
-    let third = decide(&o, &options());
-    assert_eq!((third.status.phase, third.status.outcome.unwrap().reason.as_str()), (Phase::Failed, "TooManyFailures"));
-    o.job.status.as_mut().unwrap().source = serde_json::from_value(identity()).unwrap();
-    let third = decide(&o, &options());
-    assert_eq!(
-        (third.status.phase, third.status.pending_settle.unwrap().verdict.as_str()),
-        (Phase::Settling, "Failed")
-    );
-    let bad = json!({"failed": {"reason": "ToolsUnusable", "message": "m", "retryable": false}});
-    o = Observed { pods: vec![pod("encode", 1, ended(69, bad))], ..encoding(1) };
-    assert_eq!(decide(&o, &options()).status.phase, Phase::Failed, "final at once");
-}
-
-#[test]
-fn a_lost_pod_is_no_failure_until_twenty_in_a_row_finished_nothing() {
-    let lost = PodState::Ended(Ended {
-        code: None,
-        reason: "Evicted".into(),
-        note: String::new(),
-        message: String::new(),
-        disrupted: true,
-        initialised: true,
-        at: None,
-    });
-    let mut o = encoding(1);
-    o.pods = vec![pod("encode", 1, lost)];
-    let decision = decide(&o, &options());
-    assert_eq!(
-        (decision.status.phase, decision.status.failures, decision.status.lost, decision.status.work_run),
-        (Phase::Queued, 0, 1, Some(1))
-    );
-    o.job.status.as_mut().unwrap().fruitless = 19;
-    assert_eq!(decide(&o, &options()).status.outcome.unwrap().reason, "PodLost");
-    o.job.status.as_mut().unwrap().fruitless = 12;
-    let late = decide(&o, &options()).status.not_before.unwrap();
-    assert_eq!(late, "2026-01-01T01:00:00Z", "a node that has no room now may have some in an hour");
-    let mut gone = observed(json!({"phase": "Encoding", "run": 1, "podUid": "encode-1"}));
-    gone.batch_jobs = vec![BatchFacts { ended: true, ..batch("encode", 1) }];
-    assert_eq!(decide(&gone, &options()).status.lost, 1);
-}
-
-#[test]
-fn an_encode_that_gets_on_between_two_lost_pods_is_never_given_up() {
-    let mut o = observed(json!({"phase": "Encoding", "run": 20, "lost": 19, "fruitless": 19, "podUid": "encode-20"}));
-    o.batch_jobs = vec![batch("encode", 20)];
-    o.pods = vec![pod("encode", 20, runs())];
-    let lost = |chunks_done, chunks_resumed| {
-        let mut o = o.clone();
-        o.progress = Some(EncodeProgress { chunks_done, chunks_resumed, ..EncodeProgress::default() });
-        let status = decide(&o, &options()).status;
-        assert_eq!(status.lost, 19);
-        status.fruitless
-    };
-    assert_eq!([lost(0, 0), lost(7, 7), lost(8, 7)], [19, 19, 0]);
-}
-
-#[test]
-fn a_full_or_failing_volume_and_a_node_that_refuses_the_pod_are_no_attempts() {
-    for reason in ["NoSpace", "IoError"] {
-        let mut o =
-            observed(json!({"phase": "Encoding", "run": 1, "failures": 2, "fruitless": 3, "source": identity()}));
-        let failed = json!({"failed": {"reason": reason, "message": "m", "retryable": true}});
-        o.pods = vec![pod("encode", 1, ended(1, failed.clone()))];
-        let status = decide(&o, &options()).status;
-        assert_eq!((status.phase, status.failures, status.lost), (Phase::Queued, 2, 0), "{reason}");
-        assert_eq!(status.fruitless, 4);
-        assert_eq!(status.not_before.as_deref(), Some("2026-01-01T00:04:00Z"));
-        o.job.status.as_mut().unwrap().fruitless = 19;
-        let status = decide(&o, &options()).status;
-        assert_eq!((status.phase, status.outcome.unwrap().reason.as_str()), (Phase::Settling, reason));
-        let lasting = json!({"failed": {"reason": reason, "message": "m", "retryable": false}});
-        o.pods = vec![pod("encode", 1, ended(1, lasting))];
-        assert_eq!(decide(&o, &options()).status.failures, 3, "what stays as it is is final at once");
-    }
-    for reason in ["TopologyAffinityError", "SMTAlignmentError", "UnexpectedAdmissionError", "OutOfcpu"] {
-        let PodState::Ended(how) = ended(0, json!("")) else { unreachable!() };
-        let refused = Ended { code: None, reason: reason.into(), message: String::new(), initialised: false, ..how };
-        let mut o = encoding(1);
-        o.pods = vec![pod("encode", 1, PodState::Ended(refused))];
-        let status = decide(&o, &options()).status;
-        assert_eq!((status.phase, status.failures, status.lost), (Phase::Queued, 0, 1), "{reason}");
-        let placed = crate::conditions::find(&status.conditions, "Placed").unwrap();
-        assert!(placed.message.contains(reason), "{}", placed.message);
-    }
-}
-
-#[test]
-fn a_wrong_volume_gives_no_job_up() {
-    let mut o = encoding(1);
-    o.pods = vec![pod(
-        "encode",
-        1,
-        ended(64, json!({"failed": {"reason": "WrongVolume", "message": "m", "retryable": false}})),
-    )];
-    let decision = decide(&o, &options());
-    assert_eq!((decision.status.phase, decision.status.failures), (Phase::Queued, 0));
-}
-
-#[test]
 fn suspending_stops_the_pod_and_then_pauses_and_a_verdict_that_came_first_stands() {
     let mut o = encoding(1);
     o.library.as_mut().unwrap().spec.suspend = true;
@@ -418,121 +311,6 @@ fn suspending_stops_the_pod_and_then_pauses_and_a_verdict_that_came_first_stands
     assert_eq!(decide(&paused, &options()).status.phase, Phase::Queued);
     paused.job.spec.suspend = true;
     assert_eq!(decide(&paused, &options()).status.phase, Phase::Paused);
-}
-
-fn settling(pending: Value) -> Observed {
-    let mut all = json!({"verdict": "Encoded", "encodeRun": 2, "run": 1, "outputName": "out.mkv", "outputSize": 50, "outputSha256": "aa"});
-    for (key, value) in pending.as_object().unwrap() {
-        all[key] = value.clone();
-    }
-    observed(
-        json!({"phase": "Settling", "run": 2, "source": identity(), "pendingSettle": all, "outcome": {"reason": "Encoded", "message": "m", "retryable": false}}),
-    )
-}
-
-#[test]
-fn a_settle_pod_that_was_lost_is_followed_by_one_that_may_take_over() {
-    let mut o = settling(json!({"podUid": "settle-1"}));
-    let decision = decide(&o, &options());
-    let pending = decision.status.pending_settle.clone().unwrap();
-    assert_eq!((pending.run, pending.ended_pods.clone(), pending.pod_uid), (2, vec!["settle-1".to_owned()], None));
-    assert_eq!(decision.status.not_before.as_deref(), Some("2026-01-01T00:00:02Z"), "not at once");
-    o.job.status = Some(decision.status);
-    assert_eq!(names(&decide(&o, &options())), [] as [String; 0]);
-    o.now = o.now.checked_add(SignedDuration::from_secs(2)).unwrap();
-    let next = decide(&o, &options());
-    let Some(Action::Create(job)) = next.actions.first() else { panic!("{:?}", next.actions) };
-    let text = serde_json::to_string(job).unwrap();
-    assert!(job.name_any() == "job-settle-2" && text.contains(r#"takeoverFrom\":[\"settle-1\"]"#), "{text}");
-}
-
-#[test]
-fn only_a_job_of_a_scan_that_nobody_asked_for_again_gives_way_to_what_the_user_wished_before() {
-    let offered = |by: Option<&str>, again: bool| {
-        let mut o = settling(json!({}));
-        o.job.metadata.labels = by.map(|by| [("app.kubernetes.io/managed-by".to_owned(), by.to_owned())].into());
-        o.job.status.as_mut().unwrap().again = again;
-        let decision = decide(&o, &options());
-        let Some(Action::Create(job)) = decision.actions.first() else { panic!("{:?}", decision.actions) };
-        serde_json::to_string(job).unwrap().contains(r#"offered\":true"#)
-    };
-    assert!(offered(Some("av1-operator"), false));
-    for (by, again) in [(Some("av1-operator"), true), (None, false), (Some("argocd"), false)] {
-        assert!(!offered(by, again), "{by:?} {again}");
-    }
-}
-
-#[test]
-fn no_pod_is_made_while_the_volume_has_to_be_found_again() {
-    for mut o in [encoding(1), settling(json!({}))] {
-        assert_eq!(decide(&o, &options()).actions.len(), 1);
-        o.library.as_mut().unwrap().status.as_mut().unwrap().storage.as_mut().unwrap().prepared_for = None;
-        assert!(decide(&o, &options()).actions.is_empty());
-    }
-}
-
-#[test]
-fn two_settle_pods_never_run_at_once() {
-    let mut o = settling(json!({"run": 2}));
-    o.pods = vec![pod("settle", 1, runs())];
-    assert_eq!(names(&decide(&o, &options())), [] as [String; 0]);
-    o.pods = vec![pod("encode", 2, runs())];
-    assert_eq!(names(&decide(&o, &options())), [] as [String; 0]);
-}
-
-#[test]
-fn a_held_claim_or_a_full_disk_is_waited_out_for_ever_and_bad_input_ends_the_job() {
-    let failed = |code, reason: &str, retryable| {
-        ended(code, json!({"failed": {"reason": reason, "message": "m", "retryable": retryable}}))
-    };
-    let mut o = settling(json!({"failures": 50}));
-    o.pods = vec![pod("settle", 1, failed(75, "ClaimHeld", true))];
-    let held = decide(&o, &options());
-    let pending = held.status.pending_settle.unwrap();
-    assert_eq!(
-        (held.status.phase, held.status.not_before.as_deref(), pending.run, pending.ended_pods.len()),
-        (Phase::Settling, Some("2026-01-01T00:00:10Z"), 2, 0)
-    );
-    o.pods = vec![pod("settle", 1, failed(1, "NoSpace", true))];
-    let full = decide(&o, &options());
-    assert_eq!((full.status.phase, full.status.not_before.as_deref()), (Phase::Settling, Some("2026-01-01T00:10:00Z")));
-    assert!(crate::conditions::find(&full.status.conditions, "Settled").unwrap().message.contains("NoSpace"));
-    o.job.status = Some(full.status);
-    assert_eq!(names(&decide(&o, &options())), [] as [String; 0], "waits for its pause");
-    o.now = o.now.checked_add(SignedDuration::from_secs(600)).unwrap();
-    assert_eq!(names(&decide(&o, &options())), ["create job-settle-2"]);
-    let mut o = settling(json!({}));
-    o.pods = vec![pod("settle", 1, failed(64, "InvalidTask", false))];
-    assert_eq!(decide(&o, &options()).status.phase, Phase::Failed);
-}
-
-#[test]
-fn what_settle_did_becomes_the_phase() {
-    let done = |verdict: &str| {
-        ended(
-            0,
-            json!({"done": {"verdict": verdict, "message": "m", "receipt": "r", "original": "o", "originalSha256": "cc", "bytesBefore": 100, "bytesAfter": 40}}),
-        )
-    };
-    let table = [
-        ("Encoded", "Replaced", Phase::Succeeded),
-        ("Encoded", "SourceChanged", Phase::Skipped),
-        ("Rejected", "Recorded", Phase::Rejected),
-        ("Skipped", "Recorded", Phase::Skipped),
-        ("Failed", "Recorded", Phase::Failed),
-    ];
-    for (verdict, settled, phase) in table {
-        let mut o = settling(json!({"verdict": verdict}));
-        o.pods = vec![pod("settle", 1, done(settled))];
-        let decision = decide(&o, &options());
-        assert_eq!(decision.status.phase, phase, "{verdict} {settled}");
-        assert_eq!(decision.status.result.as_ref().map(|r| r.bytes_saved), (phase == Phase::Succeeded).then_some(60));
-        let mut after = Observed { batch_jobs: vec![batch("settle", 1)], ..o };
-        after.job.status = Some(decision.status);
-        assert_eq!(names(&decide(&after, &options())), ["delete job-settle-1"]);
-        after.batch_jobs.clear();
-        assert_eq!(names(&decide(&after, &options())), ["release"]);
-    }
 }
 
 #[test]

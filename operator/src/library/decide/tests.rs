@@ -56,7 +56,7 @@ fn observed(spec: serde_json::Value) -> Observed {
         catalog_pod: None,
         summary: SummaryView::NotAsked,
         candidates: Vec::new(),
-        too_large: 0,
+        too_large: None,
         jobs: Vec::new(),
         unreadable_jobs: false,
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
@@ -381,14 +381,22 @@ fn a_library_on_nfs_says_what_its_stable_seconds_count_as() {
 }
 
 #[test]
-fn files_that_the_volume_has_no_room_for_are_counted_for_people() {
+fn files_that_the_volume_has_no_room_for_are_told_of_until_the_catalog_knows_of_none() {
     let mut o = prepared();
     o.summary = SummaryView::Got(Box::new(summary()));
-    o.too_large = 7;
-    let decision = decide(&o, &options());
-    let c = find(&decision.status.conditions, conditions::READY).unwrap();
-    assert_eq!(c.status, "True");
-    assert!(c.message.contains("7 files wait until twice their size is free"), "{}", c.message);
+    // Between two answers the catalog is not asked, because the queue is full.
+    for (too_large, told) in [(None, false), (Some(true), true), (None, true), (Some(false), false), (None, false)] {
+        o.too_large = too_large;
+        let decision = decide(&o, &options());
+        let c = find(&decision.status.conditions, conditions::READY).unwrap();
+        assert_eq!(
+            (c.status.as_str(), c.message.contains("wait until twice their size is free")),
+            ("True", told),
+            "{}",
+            c.message
+        );
+        o.library.status = Some(decision.status);
+    }
 }
 
 #[test]

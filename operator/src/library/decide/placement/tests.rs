@@ -57,7 +57,7 @@ fn observed(nodes: Vec<NodeFacts>) -> Observed {
         catalog_pod: None,
         summary: SummaryView::NotAsked,
         candidates: Vec::new(),
-        too_large: 0,
+        too_large: None,
         jobs: Vec::new(),
         unreadable_jobs: false,
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
