@@ -130,6 +130,8 @@ reasons! {
     NO_SPACE = "NoSpace", Temporary;
     /// The encoded file is gone, or not the one that was verified; the source is untouched.
     BAD_OUTPUT = "BadOutput", Temporary;
+    /// The output could not take the place of the original, for a cause that stays: a right, a name, a file in its way.
+    REPLACEMENT_FAILED = "ReplacementFailed", Final;
     /// Another pod holds the claim on the path.
     CLAIM_HELD = "ClaimHeld", Temporary;
     /// The volume is not the one that was prepared.

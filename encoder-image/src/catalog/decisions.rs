@@ -206,7 +206,9 @@ mod tests {
         let stamps = |reason| [0, DAY - 1, DAY, 2 * DAY].map(|now_ns| given_up(reason).stamp(7, now_ns));
         let [new, within, over, later] = stamps(reasons::POD_LOST);
         assert!(new == within && within != over && over == later);
-        let lasting = stamps(reasons::VERIFICATION_FAILED);
-        assert!(lasting.iter().all(|stamp| *stamp == lasting[0]));
+        for reason in [reasons::VERIFICATION_FAILED, reasons::REPLACEMENT_FAILED] {
+            let lasting = stamps(reason);
+            assert!(lasting.iter().all(|stamp| *stamp == lasting[0]), "{reason}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Must never: touch a file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use av1_crds::paths::{AV1_DIR, RECEIPTS_DIR};
 use av1_media::gates::Decision;
@@ -16,6 +16,8 @@ const NAME_LENGTH: usize = 64 + ".json".len();
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Unread {
     files: BTreeMap<String, About>,
+    /// Sizes of the files that any of them is about.
+    sizes: HashSet<u64>,
     /// The first of which it is not known which file it is about: it may have been moved since, so that it may be any.
     stray: Option<String>,
 }
@@ -48,7 +50,8 @@ impl Unread {
         let sizes = |decision: &'a Decision| {
             [Some(decision.source.size), decision.result.as_ref().map(|result| result.size)].into_iter().flatten()
         };
-        let sizes = earlier.map(|decisions| decisions.into_iter().flat_map(sizes).collect());
+        let sizes: Option<BTreeSet<u64>> = earlier.map(|decisions| decisions.into_iter().flat_map(sizes).collect());
+        self.sizes.extend(sizes.iter().flatten());
         self.files.insert(name.to_owned(), About { why, sizes });
     }
 
@@ -76,7 +79,8 @@ impl Unread {
 
     /// Whether the file at `path` is not offered.
     pub(super) fn is_withheld(&self, path: &str, size: u64) -> bool {
-        self.name_for(path, size).is_some()
+        let is_about = || self.sizes.contains(&size) || self.files.contains_key(&file_name(path));
+        !self.files.is_empty() && (self.stray.is_some() || is_about())
     }
 
     fn name_for(&self, path: &str, size: u64) -> Option<&str> {
@@ -84,7 +88,8 @@ impl Unread {
             return None;
         }
         let of_its_size = |(_, about): &(&String, &About)| about.sizes.as_ref().is_some_and(|s| s.contains(&size));
-        let own = self.files.get_key_value(&file_name(path)).or_else(|| self.files.iter().find(of_its_size));
+        let by_size = || self.sizes.contains(&size).then(|| self.files.iter().find(of_its_size)).flatten();
+        let own = self.files.get_key_value(&file_name(path)).or_else(by_size);
         own.map(|(name, _)| name.as_str()).or(self.stray.as_deref())
     }
 

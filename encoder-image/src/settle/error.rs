@@ -56,7 +56,7 @@ impl SettleError {
     pub(super) fn failure(self, swapping: bool) -> RoleFailure {
         match &self {
             Self::Io { source, .. } if !swapping && is_lasting(source) => RoleFailure::new(
-                reasons::IO_ERROR,
+                reasons::REPLACEMENT_FAILED,
                 format!("{self}; the original is untouched: {}, then ask for a retry", remedy(source)),
                 false,
                 exit::FAILURE,
@@ -85,7 +85,7 @@ impl std::convert::From<SettleError> for RoleFailure {
                 Self::retry(reasons::IO_ERROR, format!("{text}; no file is lost, it is tried again"))
             }
             SettleError::ClaimHeld { .. } => Self::new(reasons::CLAIM_HELD, text, true, exit::CLAIM_HELD),
-            SettleError::Parked(_) => Self::new(reasons::IO_ERROR, text, false, exit::FAILURE),
+            SettleError::Parked(_) => Self::new(reasons::REPLACEMENT_FAILED, text, false, exit::FAILURE),
             SettleError::Invalid(_) => Self::bad_input(reasons::INVALID_TASK, text),
             SettleError::BadOutput(_) => Self::new(reasons::BAD_OUTPUT, text, false, exit::FAILURE),
         }

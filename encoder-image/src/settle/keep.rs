@@ -87,7 +87,7 @@ fn free_beside(folder: &Folder, place: &Place) -> Result<String, SettleError> {
             Some(Some(_)) => {}
             None => {
                 return Err(SettleError::Invalid(format!(
-                    "{candidate:?} would be longer than the file system allows: set replacement.originals to Trash for this file"
+                    "{candidate:?} would be longer than the file system allows: set replacement.originals to Trash for this file, then ask for a retry"
                 )));
             }
         }

@@ -64,7 +64,7 @@ pub(crate) fn run(task: &SettleTask, args: &PodArgs) -> Result<SettleResult, Rol
     let (root, state) = open(args, &task.volume_id, &task.library)?;
     let swapping = || read_journal(&state, task).map_or(true, |journal| journal.is_some_and(|j| j.swap.is_some()));
     let who = Who { path: &task.path, job: &task.job.uid, run: task.job.run, takeover_from: &task.takeover_from };
-    let claim = claim::take(&state, who, &args.pod_uid).map_err(|error| error.failure(swapping()))?;
+    let claim = claim::take(&state, who, &args.pod_uid).map_err(|error| error.failure(true))?;
     let settled = settle(&root, &state, task);
     // A job whose names may be half changed keeps its claim: only its own next pod may go on.
     let keep = settled.is_err() && swapping();
@@ -79,13 +79,14 @@ pub(crate) fn run(task: &SettleTask, args: &PodArgs) -> Result<SettleResult, Rol
 /// the file is not encoded again for nothing; a spoiled output is no fault of the file. The journal goes: it tells of no swap.
 fn give_up(root: &Root, state: &State, task: &SettleTask, error: SettleError) -> RoleFailure {
     let again = matches!(error, SettleError::BadOutput(_));
-    let told = error.failure(false);
+    let mut told = error.failure(false);
     if told.failure.retryable {
         return told;
     }
     let recorded = if again { Ok(()) } else { record::failed(root, state, task, &told.failure) };
     if let Err(error) = recorded.and_then(|()| journal::remove(state, &task.job.uid)) {
         tracing::warn!("the failure could not be written down: {error}");
+        told.failure.retryable = true;
     }
     remove_empty_trash(state, &task.job.uid);
     told

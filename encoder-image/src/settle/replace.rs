@@ -53,7 +53,9 @@ impl Goal {
         };
         let new_name = (path != task.path).then(|| path.rsplit('/').next().unwrap_or(&path).to_owned());
         if new_name.as_ref().is_some_and(|name| name.len() > MAX_NAME) {
-            return Err(SettleError::Invalid(format!("the name of {path:?} has more than {MAX_NAME} bytes")));
+            return Err(SettleError::Invalid(format!(
+                "the name of {path:?} has more than {MAX_NAME} bytes: give the file a shorter one"
+            )));
         }
         let apart = new_name.as_ref().map(|_| if beside { Old::Stays } else { Old::Goes });
         Ok(Self { path, new_name, apart, keep: Keep::of(state, place, task)? })

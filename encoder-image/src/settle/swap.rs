@@ -115,7 +115,8 @@ impl Swapping<'_> {
             journal.append("swapped", &Record::<()>::Swapped)?;
             self.describe()?;
         }
-        if let Step::DropKept(_) = step {
+        // The original keeps its own name until the copy is proven.
+        if matches!(step, Step::DropKept(_)) || (step == Step::RenameOut && self.apart.is_some()) {
             self.check_kept()?;
         }
         let Err(error) = self.step(step) else {

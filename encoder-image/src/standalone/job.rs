@@ -305,7 +305,9 @@ impl Job {
             self.try_save(common);
             return Some(Left::Waits(format!("{reason}: {message}")));
         }
-        let reason = if retryable { reasons::TOO_MANY_FAILURES } else { reason };
+        // Trouble of the volume is not the file's: a later start tries again.
+        let of_volume = [reasons::NO_SPACE, reasons::IO_ERROR].contains(&reason);
+        let reason = if retryable && !of_volume { reasons::TOO_MANY_FAILURES } else { reason };
         let message = format!("{} attempts failed; the last: {message}", self.failures);
         let Some(source) = self.source.clone() else {
             let (reason, message) = (reason.to_owned(), message);

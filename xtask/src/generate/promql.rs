@@ -19,7 +19,7 @@ pub(crate) const PROCESS_CPU: &str = "process_cpu_seconds_total";
 pub(crate) const PROCESS_FILES: &str = "process_open_fds";
 
 /// Outcomes that mean trouble: neither a verdict on the file nor the user's own wish.
-pub(crate) const FAILURES: [&str; 15] = [
+pub(crate) const FAILURES: [&str; 16] = [
     reasons::VERIFICATION_FAILED,
     reasons::INVALID_ENCODER_PARAMS,
     reasons::ENCODE_FAILED,
@@ -28,6 +28,7 @@ pub(crate) const FAILURES: [&str; 15] = [
     reasons::POD_LOST,
     reasons::NO_SPACE,
     reasons::BAD_OUTPUT,
+    reasons::REPLACEMENT_FAILED,
     reasons::WRONG_VOLUME,
     reasons::OWNED_BY_ANOTHER,
     reasons::TOOLS_UNUSABLE,
