@@ -9,21 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::encoding::{EncodeOverrides, EncoderChoice, EngineChoice, Profile};
-use crate::reasons;
-use crate::settings::{EncodeSection, ReplacementMode, SettingsSections};
-
-/// What `streams.allow` takes.
-const LOSSES: [&str; 9] = [
-    reasons::CLOSED_CAPTIONS,
-    reasons::SEVERAL_VIDEO_STREAMS,
-    reasons::DATA_STREAMS,
-    reasons::CHROMA_REDUCED,
-    reasons::DEPTH_REDUCED,
-    reasons::ALPHA_LOST,
-    reasons::HDR10_PLUS,
-    reasons::DOLBY_VISION,
-    reasons::UNSUPPORTED_SIDE_DATA,
-];
+use crate::settings::{EncodeSection, LOSSES, ReplacementMode, SettingsSections};
 
 /// Which fields somebody wrote, by path, each in the highest place that has it; sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

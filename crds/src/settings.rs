@@ -25,9 +25,8 @@ pub const TRASH_RETENTION: &str = "168h";
 /// Seconds that an original stays in the trash when `replacement.originals` is Delete: a quarter of an hour.
 pub const DELETE_SECONDS: u64 = 900;
 
-/// Gates behind which a loss stands, so that passing over the gate is not enough: the plan asks for leave as well. Dolby Vision is
-/// not among them, it cannot be forced.
-const LOSSES: [&str; 9] = [
+/// What `streams.allow` takes; the CRD's rule names the same.
+pub(crate) const LOSSES: [&str; 9] = [
     reasons::CLOSED_CAPTIONS,
     reasons::SEVERAL_VIDEO_STREAMS,
     reasons::DATA_STREAMS,
@@ -35,8 +34,8 @@ const LOSSES: [&str; 9] = [
     reasons::DEPTH_REDUCED,
     reasons::ALPHA_LOST,
     reasons::HDR10_PLUS,
+    reasons::DOLBY_VISION,
     reasons::UNSUPPORTED_SIDE_DATA,
-    reasons::WOULD_DROP_ORIGINAL_LANGUAGE,
 ];
 
 /// What becomes of a verified output that is small enough.
@@ -388,8 +387,13 @@ impl Settings {
     /// Takes over what the user forces for one file: where a loss stands behind the gate, that gives leave for the
     /// loss, and interlaced video is deinterlaced.
     pub fn force(&mut self, forced: &[String]) {
+        // Passing over the gate is not enough: the plan asks for leave as well.
+        let is_loss = |reason: &str| {
+            let may_be_forced = LOSSES.contains(&reason) && !reasons::NEVER_FORCED.contains(&reason);
+            may_be_forced || reason == reasons::WOULD_DROP_ORIGINAL_LANGUAGE
+        };
         let new: Vec<String> =
-            forced.iter().filter(|reason| LOSSES.contains(&reason.as_str()) && !self.allows(reason)).cloned().collect();
+            forced.iter().filter(|reason| is_loss(reason) && !self.allows(reason)).cloned().collect();
         self.allow.extend(new);
         if forced.iter().any(|reason| reason == reasons::INTERLACED) {
             self.deinterlace = Deinterlace::Bwdif;

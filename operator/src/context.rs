@@ -9,10 +9,9 @@ use av1_crds::wire::CatalogSummary;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder};
-use sha2::{Digest, Sha256};
 
 use crate::agent_client::AgentClient;
-use crate::build::PodOptions;
+use crate::build::{PodOptions, digest};
 use crate::catalog_client::CatalogClient;
 use crate::conditions::cut_bytes;
 use crate::metrics::Metrics;
@@ -62,6 +61,26 @@ pub(crate) struct Options {
     pub(crate) cluster: String,
 }
 
+#[cfg(test)]
+impl Options {
+    /// Of an operator that was started with nothing but its image.
+    pub(crate) fn sample() -> Self {
+        Self {
+            pods: PodOptions {
+                image: "encoder".into(),
+                pull_policy: "Never".into(),
+                pull_secret: None,
+                grace_seconds: 120,
+            },
+            allow_host_paths: Vec::new(),
+            allow_root: false,
+            library_defaults: SettingsSections::default(),
+            sees_all: true,
+            cluster: "cluster".into(),
+        }
+    }
+}
+
 /// Most bytes of an Event's note that the API server takes.
 const MOST_NOTE: usize = 1_024;
 
@@ -88,7 +107,7 @@ impl EventDraft {
 
     /// One of several that differ in `what` they are about: a path is too long for an action.
     pub(crate) fn about(mut self, what: &str) -> Self {
-        self.action = format!("{}-{}", self.action, hex::encode(&Sha256::digest(what.as_bytes())[..4]));
+        self.action = format!("{}-{}", self.action, &digest(what)[..8]);
         self
     }
 }

@@ -54,10 +54,7 @@ struct Window {
 }
 
 #[derive(Deserialize)]
-struct Asked {
-    #[serde(default)]
-    offset: usize,
-    limit: Option<usize>,
+struct Room {
     largest: Option<u64>,
 }
 
@@ -87,9 +84,13 @@ async fn summary(State(shared): State<Arc<Shared>>) -> Response {
     Json(CatalogSummary { prepare_run: shared.task.prepare_run, ..summary }).into_response()
 }
 
-async fn candidates(State(shared): State<Arc<Shared>>, Query(asked): Query<Asked>) -> Response {
-    let (limit, largest) = (asked.limit.unwrap_or(DEFAULT_PAGE), asked.largest.unwrap_or(u64::MAX));
-    Json(shared.catalog().candidates(shared.task.scan.order, asked.offset, limit, largest)).into_response()
+async fn candidates(
+    State(shared): State<Arc<Shared>>,
+    Query(window): Query<Window>,
+    Query(room): Query<Room>,
+) -> Response {
+    let (limit, largest) = (window.limit.unwrap_or(DEFAULT_PAGE), room.largest.unwrap_or(u64::MAX));
+    Json(shared.catalog().candidates(shared.task.scan.order, window.offset, limit, largest)).into_response()
 }
 
 async fn files(State(shared): State<Arc<Shared>>, Query(after): Query<After>) -> Response {

@@ -314,19 +314,7 @@ impl Job {
             return Some(Left::Finished { verdict: EncodeVerdict::Failed, reason, message });
         };
         self.phase = Phase::Settling;
-        self.outcome = Some(EncodeResult {
-            verdict: EncodeVerdict::Failed,
-            reason: reason.to_owned(),
-            message,
-            source: Some(source),
-            output: None,
-            report_sha256: None,
-            size_gate: None,
-            pinning: Default::default(),
-            frames: 0,
-            encode_seconds: 0.0,
-            chunks_resumed: 0,
-        });
+        self.outcome = Some(without_output(EncodeVerdict::Failed, reason, message, source));
         self.try_save(common);
         None
     }
@@ -432,6 +420,23 @@ fn settled(outcome: &EncodeResult, result: &SettleResult) -> Left {
     }
 }
 
+/// What an encode of `source` came to that left nothing but words.
+fn without_output(verdict: EncodeVerdict, reason: &str, message: String, source: FileIdentity) -> EncodeResult {
+    EncodeResult {
+        verdict,
+        reason: reason.to_owned(),
+        message,
+        source: Some(source),
+        output: None,
+        report_sha256: None,
+        size_gate: None,
+        pinning: Default::default(),
+        frames: 0,
+        encode_seconds: 0.0,
+        chunks_resumed: 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -454,19 +459,8 @@ mod tests {
 
     /// A job whose file was encoded and is to be settled.
     fn settling() -> Job {
-        let outcome = EncodeResult {
-            verdict: EncodeVerdict::Encoded,
-            reason: reasons::ENCODED.to_owned(),
-            message: String::new(),
-            source: Some(FileIdentity::default()),
-            output: None,
-            report_sha256: None,
-            size_gate: None,
-            pinning: Default::default(),
-            frames: 0,
-            encode_seconds: 0.0,
-            chunks_resumed: 0,
-        };
+        let source = FileIdentity::default();
+        let outcome = without_output(EncodeVerdict::Encoded, reasons::ENCODED, String::new(), source);
         let mut job = Job::new("film.mkv", 1, 2).unwrap();
         (job.phase, job.source, job.outcome) = (Phase::Settling, outcome.source.clone(), Some(outcome));
         job

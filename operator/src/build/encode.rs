@@ -10,12 +10,11 @@ use k8s_openapi::api::core::v1::{
     Affinity, ContainerPort, NodeSelectorRequirement, NodeSelectorTerm, PodTemplateSpec, PreferredSchedulingTerm,
 };
 use kube::ResourceExt;
-use sha2::{Digest, Sha256};
 
 use super::pod::{
     PodOptions, RolePod, User, empty, env, guaranteed, labels_of_run, library_mount, mount, sharing, task_argument,
 };
-use super::{HOST_LABEL, Placing, batch_name, role};
+use super::{HOST_LABEL, Placing, batch_name, digest, role};
 
 /// Label by which Kueue knows a Job's queue: <https://kueue.sigs.k8s.io/docs/tasks/run/jobs/>.
 const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
@@ -117,7 +116,7 @@ fn placement_digest(template: &PodTemplateSpec) -> Result<String, serde_json::Er
         spec.init_containers.iter().flatten().chain(&spec.containers).map(|c| c.resources.clone()).collect();
     let names = (spec.priority_class_name, spec.runtime_class_name);
     let json = serde_json::to_vec(&(spec.node_selector, spec.affinity, spec.tolerations, names, resources))?;
-    Ok(hex::encode(&Sha256::digest(json)[..8]))
+    Ok(digest(json))
 }
 
 /// What the user asks for, on no other node than the library's, if it has one.

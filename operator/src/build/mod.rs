@@ -15,7 +15,7 @@ mod survey;
 pub(crate) use catalog::{catalog_deployment, catalog_service};
 pub(crate) use encode::encode_job;
 pub(crate) use names::{
-    batch_name, catalog_name, free_job_name, job_names, prepare_name, purge_name, sidecars_name, survey_name,
+    batch_name, catalog_name, digest, free_job_name, job_names, prepare_name, purge_name, sidecars_name, survey_name,
 };
 pub(crate) use pod::{PodOptions, User};
 pub(crate) use prepare::prepare_job;

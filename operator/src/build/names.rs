@@ -22,6 +22,11 @@ pub(crate) fn sidecars_name(library_uid: &str, run: i64) -> String {
     format!("{library_uid}-sidecars-{run}")
 }
 
+/// By what two descriptions of the same kind are told apart: the first 8 bytes of a SHA-256, in hexadecimal.
+pub(crate) fn digest(text: impl AsRef<[u8]>) -> String {
+    hex::encode(&Sha256::digest(text)[..8])
+}
+
 /// Name of a survey Job; another node, boot or attempt makes another name.
 pub(crate) fn survey_name(library_uid: &str, node: &str, boot_id: &str, attempt: i64) -> String {
     let mut hash = Sha256::new();

@@ -8,12 +8,12 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::decide::{Decision, JobChange};
 use super::measure::measure;
 use super::observe::Observed;
 use crate::api::{ApiError, timed};
+use crate::build::digest;
 use crate::context::Context;
 use crate::writer::{MANAGER, write_status};
 
@@ -167,7 +167,7 @@ where
 /// `wanted` with its digest, unless `found` is that. The digest tells that more was wanted before: fields that the operator names no
 /// more look like defaults.
 fn to_apply(mut wanted: Value, found: &Value) -> Option<Value> {
-    let digest = hex::encode(&Sha256::digest(wanted.to_string().as_bytes())[..8]);
+    let digest = digest(wanted.to_string());
     let metadata = wanted.get_mut("metadata")?.as_object_mut()?;
     let annotations = metadata.entry("annotations").or_insert_with(|| json!({})).as_object_mut()?;
     annotations.insert(labels::TEMPLATE_DIGEST.to_owned(), digest.into());

@@ -3,7 +3,7 @@
 use self::settling::settling;
 use super::super::observe::ReportView;
 use super::*;
-use crate::build::{NodeFacts, PodOptions};
+use crate::build::NodeFacts;
 use crate::pods::{Ended, PodFacts, PodState};
 use av1_crds::wire::{EncodePlan, EncodeProgress};
 use av1_crds::{EncodeJob, MediaLibrary};
@@ -21,16 +21,7 @@ mod settling;
 mod wishes;
 
 pub(super) fn options() -> Options {
-    let pods =
-        PodOptions { image: "encoder".into(), pull_policy: "Never".into(), pull_secret: None, grace_seconds: 120 };
-    Options {
-        pods,
-        allow_host_paths: Vec::new(),
-        allow_root: false,
-        library_defaults: Default::default(),
-        sees_all: true,
-        cluster: "cluster".into(),
-    }
+    Options::sample()
 }
 
 fn library() -> MediaLibrary {

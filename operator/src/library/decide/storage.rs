@@ -8,12 +8,11 @@ use av1_crds::library::{StorageStatus, SwapMethod};
 use av1_crds::wire::{LookResult, MakeResult, PodFailure, PrepareStep, PrepareTask};
 use jiff::Timestamp;
 use kube::ResourceExt;
-use sha2::{Digest, Sha256};
 
 use super::purge::in_seconds;
 use super::volume::{check, root_refused};
 use super::{Draft, Trouble};
-use crate::build::{User, prepare_job, prepare_name};
+use crate::build::{User, digest, prepare_job, prepare_name};
 use crate::context::EventDraft;
 use crate::pods::{Came, Ended, PodState};
 use av1_crds::figures;
@@ -289,6 +288,6 @@ impl Draft<'_> {
         let spec = &self.observed.library.spec;
         let pods = spec.pods.clone().unwrap_or_default();
         let text = serde_json::json!([spec.volume, pods.run_as_user, pods.run_as_group]).to_string();
-        hex::encode(&Sha256::digest(text.as_bytes())[..8])
+        digest(text)
     }
 }

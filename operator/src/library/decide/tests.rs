@@ -3,7 +3,6 @@
 use super::super::observe::{CatalogPod, ClaimFacts};
 use super::*;
 use crate::batch::BatchFacts;
-use crate::build::PodOptions;
 use crate::conditions::find;
 use crate::pods::{Ended, PodFacts, PodState};
 use av1_crds::library::StorageStatus;
@@ -19,16 +18,7 @@ mod sidecars;
 mod wrong_volume;
 
 fn options() -> Options {
-    let pods =
-        PodOptions { image: "encoder".into(), pull_policy: "Never".into(), pull_secret: None, grace_seconds: 120 };
-    Options {
-        pods,
-        allow_host_paths: vec!["/media".into()],
-        allow_root: false,
-        library_defaults: Default::default(),
-        sees_all: true,
-        cluster: "cluster".into(),
-    }
+    Options { allow_host_paths: vec!["/media".into()], ..Options::sample() }
 }
 
 fn observed(spec: serde_json::Value) -> Observed {

@@ -5,22 +5,12 @@ use std::sync::Arc;
 use super::super::super::observe::{ClaimFacts, Observed, SummaryView};
 use super::super::decide;
 use super::*;
-use crate::build::PodOptions;
 use crate::context::Options;
 use crate::library::decide::Decision;
 use serde_json::{Value, json};
 
 fn options() -> Options {
-    let pods =
-        PodOptions { image: "encoder".into(), pull_policy: "Never".into(), pull_secret: None, grace_seconds: 120 };
-    Options {
-        pods,
-        allow_host_paths: Vec::new(),
-        allow_root: false,
-        library_defaults: Default::default(),
-        sees_all: true,
-        cluster: "cluster".into(),
-    }
+    Options::sample()
 }
 
 fn node(name: &str, boot_id: &str, cpus: &str) -> NodeFacts {
