@@ -90,7 +90,7 @@ class Run:
             until(f"the nodes of {library} are surveyed", lambda: plane.surveyed(library), seconds=3600, pause=1)
         time.sleep(10)
         self.memory, cpu = plane.memory(), plane.cpu_seconds()
-        line, before = plane.audit_lines(), plane.writes()
+        log, before = plane.audit_end(), plane.writes()
         for library in plane.libraries:
             plane.stand_in.files[library] = [plane.stand_in.candidate(library, n) for n in range(share)]
         scrapes = []
@@ -106,7 +106,7 @@ class Run:
             f"{max(seconds for _, seconds in scrapes) * 1000:.0f} ms at most")
         time.sleep(10)
         self.total_writes = plane.writes() - before
-        self.main = Writes(plane.audit(line))
+        self.main = Writes(plane.audit(log))
         if self.main.ended_jobs != self.jobs:
             fail(f"{self.main.ended_jobs} jobs have ended, {self.jobs} should have")
         self.seconds = self.main.ended - self.main.began
@@ -117,7 +117,7 @@ class Run:
     def progress(self):
         """Most progress writes of a job whose encode takes a while."""
         plane = self.plane
-        line = plane.audit_lines()
+        log = plane.audit_end()
         plane.start_libraries(["slow"], SLOW_JOBS, SLOW_JOBS, nodes=plane.libraries[0], suspend=False)
         pods = f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=av1.media/library=slow,av1.media/role=encode"
         heard = set()
@@ -134,7 +134,7 @@ class Run:
         until("the slow encodes run", answered)
         before = plane.metric("av1_encode_job_outcomes_total")
         until("the slow encodes have ended", lambda: plane.metric("av1_encode_job_outcomes_total") >= before + SLOW_JOBS, seconds=SLOW_SECONDS + 600)
-        slow = Writes(plane.audit(line))
+        slow = Writes(plane.audit(log))
         say(f"encodes of {SLOW_SECONDS} s")
         slow.tell(SLOW_JOBS)
         return max(slow.progress.values(), default=0)
@@ -142,10 +142,10 @@ class Run:
     def idle(self):
         """Writes while nothing happens."""
         time.sleep(30)
-        line = self.plane.audit_lines()
+        log = self.plane.audit_end()
         cpu = self.plane.cpu_seconds()
         time.sleep(IDLE_SECONDS)
-        writes = Writes(self.plane.audit(line))
+        writes = Writes(self.plane.audit(log))
         say(f"idle for {IDLE_SECONDS} s over {self.jobs} objects: {writes.but()} writes, {(self.plane.cpu_seconds() - cpu) / IDLE_SECONDS * 100:.1f} % of a CPU")
         writes.tell(1)
         return writes.but() + writes.refused.total()
@@ -188,10 +188,10 @@ class Run:
             lists.append(time.monotonic() - start)
         library = plane.libraries[0]
         plane.stand_in.files[library].insert(0, {**plane.stand_in.candidate(library, 0), "path": f"{library}/new.mkv"})
-        line, start = plane.audit_lines(), time.time()
+        log, start = plane.audit_end(), time.time()
         plane.start_operator()
         is_new = lambda event: event["verb"] == "create" and event["objectRef"]["resource"] == "encodejobs"
-        event = until("the new file has a job", lambda: next(filter(is_new, plane.audit(line)), None), pause=0.1)
+        event = until("the new file has a job", lambda: next(filter(is_new, plane.audit(log)), None), pause=0.1)
         seconds, once = at(event) - start, statistics.median(lists)
         until("every job was looked at", lambda: plane.metric("av1_operator_reconciles_total") >= self.jobs, pause=0.5)
         say(f"restart: {seconds:.2f} s to the first new job, {time.time() - start:.1f} s until every job was looked at; one LIST takes {once:.2f} s; "
