@@ -5,7 +5,7 @@
 //!
 //! May: start roles. Must never: parse media, or write outside of `.av1/run`.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,7 +40,11 @@ const TICK: Duration = Duration::from_millis(200);
 /// How often the catalog is asked.
 const ASK: Duration = Duration::from_secs(1);
 /// Candidates that are asked for at once.
-const PAGE: usize = 100;
+const PAGE: usize = 500;
+/// Most jobs that wait.
+const QUEUE: usize = 100;
+/// How long a file is left alone that this process had a job for, whatever the catalog says.
+const LEFT_ALONE: Duration = Duration::from_secs(24 * 3_600);
 /// Attempts unless `failurePolicy.maxAttempts` says otherwise.
 const MAX_ATTEMPTS: u32 = 3;
 /// Percent of the volume that stay free unless `storage.minFreePercent` says otherwise.
@@ -99,7 +103,7 @@ fn session(args: &RunArgs) -> Result<(), String> {
     }
     let queue: VecDeque<Job> =
         Job::left_behind(&common.library).map_err(|e| format!("reading .av1/run/jobs: {e}"))?.into();
-    let known = queue.iter().map(Job::file_key).collect();
+    let known = queue.iter().map(|job| (job.file_key(), None)).collect();
     let scan = config.scan.clone();
     let min_free = config.spec.storage.as_ref().and_then(|s| s.min_free_percent).unwrap_or(MIN_FREE_PERCENT);
     let screen = Screen::new(common.board.clone());
@@ -258,7 +262,7 @@ impl Catalog {
     }
 
     /// What it found; none while it does not answer.
-    fn ask(&mut self, common: &Common) -> Option<(CatalogSummary, CandidatePage)> {
+    fn ask(&mut self, common: &Common) -> Option<CatalogSummary> {
         if let Some(child) = &mut self.child
             && let Some(end) = child.ended::<()>()
         {
@@ -284,10 +288,12 @@ impl Catalog {
                 Err(why) => tracing::error!("{why}"),
             }
         }
-        let child = self.child.as_ref()?;
-        let summary = child.get("/v1/summary").ok()?;
-        let page = child.get(&format!("/v1/candidates?limit={PAGE}")).ok()?;
-        Some((summary, page))
+        self.child.as_ref()?.get("/v1/summary").ok()
+    }
+
+    /// Files worth encoding, behind the first `offset`.
+    fn candidates(&self, offset: usize) -> Option<CandidatePage> {
+        self.child.as_ref()?.get(&format!("/v1/candidates?offset={offset}&limit={PAGE}")).ok()
     }
 }
 
@@ -296,8 +302,8 @@ struct Session {
     workers: Workers,
     catalog: Catalog,
     queue: VecDeque<Job>,
-    /// Files that this process has, or had, a job for.
-    known: BTreeSet<FileKey>,
+    /// Files that this process has a job for, and those that it had one for, with when that ended.
+    known: BTreeMap<FileKey, Option<Instant>>,
     screen: Screen,
     purge: Purge,
     sidecars: Sidecars,
@@ -323,8 +329,8 @@ impl Session {
             }
             if !stopping && Instant::now() >= next {
                 next = Instant::now() + ASK;
-                if let Some((summary, page)) = self.catalog.ask(&self.common) {
-                    self.take(&summary, &page)?;
+                if let Some(summary) = self.catalog.ask(&self.common) {
+                    self.take(&summary)?;
                     self.start(&summary)?;
                     if let Some(catalog) = &self.catalog.child {
                         self.purge.tick(&self.common, catalog, summary.due_in_trash);
@@ -351,17 +357,28 @@ impl Session {
     }
 
     /// New candidates join the queue behind those that wait.
-    fn take(&mut self, summary: &CatalogSummary, page: &CandidatePage) -> Result<(), String> {
+    fn take(&mut self, summary: &CatalogSummary) -> Result<(), String> {
         if let Some(problem) = &summary.problem
             && self.told.as_ref() != Some(problem)
         {
             self.screen.say(problem);
             self.told = Some(problem.clone());
         }
-        for file in &page.items {
-            let key = (file.path.clone(), file.size, file.modified_time_ns);
-            if self.queue.len() < PAGE && self.known.insert(key) {
-                self.queue.push_back(Job::new(&file.path, file.size, file.modified_time_ns)?);
+        self.known.retain(|_, ended| ended.is_none_or(|at| at.elapsed() < LEFT_ALONE));
+        // What has ended since the last scan is still at the front.
+        let mut offset = 0;
+        while self.queue.len() < QUEUE {
+            let items = self.catalog.candidates(offset).unwrap_or_default().items;
+            if items.is_empty() {
+                break;
+            }
+            offset += items.len();
+            for file in items {
+                let key = (file.path.clone(), file.size, file.modified_time_ns);
+                if self.queue.len() < QUEUE && !self.known.contains_key(&key) {
+                    self.known.insert(key, None);
+                    self.queue.push_back(Job::new(&file.path, file.size, file.modified_time_ns)?);
+                }
             }
         }
         let files = u64::try_from(summary.files.total).unwrap_or_default();
@@ -404,6 +421,7 @@ impl Session {
         match left {
             Left::Finished { verdict, reason, message } => {
                 self.screen.say(&format!("{}: {verdict:?}, {reason}: {message}", job.path));
+                self.known.insert(job.file_key(), Some(Instant::now()));
             }
             Left::Waits(why) => {
                 self.screen.say(&format!("{}: goes on later: {why}", job.path));
