@@ -314,7 +314,8 @@ pub struct EncodeJobStatus {
     /// What the settle pod is to do; kept until it has done so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending_settle: Option<PendingSettle>,
-    /// Pods of orders that failed for good, which may have left a claim on the path: the next pod of the same role may take it over.
+    /// Pods of orders that failed for good, which may have left a claim on the path: the pod of the next order takes it over, and first
+    /// ends what they began.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_claims: Vec<LeftClaim>,
     /// What `replacement.notify` has still to be told, the oldest first.
@@ -382,7 +383,7 @@ pub struct PendingSettle {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LeftClaim {
-    /// Its role: only the same role can read the journal that it left, and go on.
+    /// Its role.
     pub role: String,
     /// Its UID.
     pub pod: String,

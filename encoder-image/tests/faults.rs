@@ -14,6 +14,8 @@ mod matrix;
 mod refusals;
 #[path = "faults/scenes.rs"]
 mod scenes;
+#[path = "faults/unfinished.rs"]
+mod unfinished;
 
 use std::collections::BTreeSet;
 

@@ -88,6 +88,16 @@ class Library:
         text = kube.kubectl("av1", "files", self.name, "-n", self.name, "-o", "json")
         return {item["path"]: item for item in json.loads(text)}
 
+    def summary(self):
+        """What the catalog says, at this moment."""
+        page = f"/api/v1/namespaces/{self.name}/services/{self.name}-catalog:http/proxy/v1/summary"
+        return json.loads(kube.kubectl("get", "--raw", page))
+
+    def scans_go_by(self, count=2):
+        """Waits until that many whole scans began and ended from now on."""
+        seen = self.summary()["scans"]
+        kube.wait_for("more scans", lambda: self.summary()["scans"] > seen + count, timeout=60)
+
     def is_finished(self):
         """Whether the whole library was looked at and nothing is left to do."""
         status = self.status()

@@ -180,6 +180,9 @@ pub struct PurgeStatus {
     /// The work folders that it is about, by job UID.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub work: Vec<String>,
+    /// UIDs of deleted jobs that may have begun a swap; it is finished.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unfinished: Vec<String>,
     /// UID of its pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_uid: Option<String>,

@@ -154,6 +154,10 @@ pub struct PurgeTask {
     /// UIDs of jobs that have ended and will have no other run: their work folders go, at most [`MAX_PURGE`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub work: Vec<String>,
+    /// UIDs of jobs that do not exist any more and none of whose pods runs: a swap that one of them began is finished, and its claims
+    /// go, at most [`MAX_PURGE`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfinished: Vec<String>,
     /// UIDs of pods that were seen to end; a claim that one of them left is taken over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub takeover_from: Vec<String>,
@@ -177,6 +181,9 @@ pub struct PurgeResult {
     pub purged: u32,
     /// Work folders that were removed, or had been before.
     pub work_removed: u32,
+    /// Swaps of deleted jobs that were finished, in words: path and what became of it; the first few.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub finished: Vec<String>,
     /// Bytes of the files that left the trash.
     pub bytes: u64,
     /// How many of the list stay.

@@ -1,6 +1,7 @@
-//! What waits to be removed: originals in the trash, with the time until which each is kept, and work folders of jobs.
+//! What waits to be removed: originals in the trash, with the time until which each is kept, and work folders of jobs; and which jobs
+//! may have begun a swap that nobody ends.
 //!
-//! May: read `.av1/trash` and `.av1/work`. Must never: write, or follow what lies in a work folder.
+//! May: read `.av1/trash`, `.av1/work` and `.av1/state`. Must never: write, or follow what lies in a work folder.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -14,12 +15,13 @@ use jiff::Timestamp;
 use rustix::fs::{FileType, Stat};
 
 use crate::beneath::{Folder, Root};
+use crate::settle::unfinished::unfinished;
 use crate::workdir;
 
 /// Most bytes of a description that are read.
 const MAX_DESCRIPTION: u64 = 64 << 10;
 
-/// What lies in the trash and in the work folders; kept up to date by [`Trash::refresh`].
+/// What lies in the trash and in the work folders, and what journals and claims tell; kept up to date by [`Trash::refresh`].
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trash {
     descriptions: HashMap<PathBuf, Description>,
@@ -28,6 +30,8 @@ pub(super) struct Trash {
     pub(super) bytes: u64,
     /// Job UIDs with the time of the last change in their folder, in seconds since 1970.
     work: Vec<(String, i64)>,
+    /// Job UIDs with the time of the last change of their journal and claims, in seconds since 1970.
+    unfinished: Vec<(String, i64)>,
 }
 
 #[derive(Debug, Clone)]
@@ -76,6 +80,8 @@ impl Trash {
             .filter_map(|(_, name)| Some((workdir::last_change(root, &name).ok()??, name)))
             .map(|(changed, name)| (name, changed))
             .collect();
+        let unfinished = unfinished(root).inspect_err(|e| tracing::warn!("looking for what jobs left: {e}"));
+        self.unfinished = unfinished.unwrap_or_default().into_iter().filter(|(job, _)| is_uid(job)).collect();
     }
 
     /// Originals past their time at `now`, the oldest first.
@@ -88,10 +94,12 @@ impl Trash {
 
     /// Work folders in which nothing changed for a while: a younger one may have a job that is not known yet.
     pub(super) fn idle(&self, now: Timestamp) -> Vec<String> {
-        let idle = self.work.iter().filter(|(_, changed)| workdir::is_idle(*changed, now.as_second()));
-        let mut jobs: Vec<String> = idle.map(|(job, _)| job.clone()).collect();
-        jobs.sort();
-        jobs
+        idle(&self.work, now)
+    }
+
+    /// Jobs with a journal or a claim to which nothing was written for a while.
+    pub(super) fn unfinished(&self, now: Timestamp) -> Vec<String> {
+        idle(&self.unfinished, now)
     }
 
     /// The page.
@@ -102,6 +110,7 @@ impl Trash {
             due: self.due(now).into_iter().take(limit).cloned().collect(),
             next_due: next.map(|item| item.until.clone()),
             work: self.idle(now),
+            unfinished: self.unfinished(now),
         }
     }
 }
@@ -111,12 +120,21 @@ fn folders(root: &Root, below: &str) -> Vec<(Folder, String)> {
     let Ok(parent) = root.open_folder(&Path::new(AV1_DIR).join(below)) else {
         return Vec::new();
     };
-    let plain = |name: &str| {
-        !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
     let names = parent.names().unwrap_or_default();
-    let names = names.into_iter().filter_map(|name| name.into_string().ok()).filter(|name| plain(name));
+    let names = names.into_iter().filter_map(|name| name.into_string().ok()).filter(|name| is_uid(name));
     names.filter_map(|name| Some((parent.open_folder(Path::new(&name)).ok()?, name))).collect()
+}
+
+fn is_uid(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// Jobs whose last change is a while ago, sorted.
+fn idle(jobs: &[(String, i64)], now: Timestamp) -> Vec<String> {
+    let idle = jobs.iter().filter(|(_, changed)| workdir::is_idle(*changed, now.as_second()));
+    let mut jobs: Vec<String> = idle.map(|(job, _)| job.clone()).collect();
+    jobs.sort();
+    jobs
 }
 
 fn read(folder: &Folder, description: &OsStr) -> Result<TrashEntry, Box<dyn std::error::Error>> {

@@ -261,6 +261,7 @@ impl Catalog {
             stable_seconds: self.stable_seconds,
             due_in_trash: self.trash.due(now()).len() as u64,
             work_folders: self.trash.idle(now()).len() as u64,
+            unfinished: self.trash.unfinished(now()).len() as u64,
             sidecars_due: if self.right_volume { sidecars + self.orphans.len() as u64 } else { 0 },
             ..CatalogSummary::default()
         }

@@ -18,6 +18,8 @@ use crate::failpoint::durable;
 use crate::role::now;
 
 const MAX_CLAIM: usize = 64 << 10;
+/// Stands for a job in the claims of a purge.
+pub(super) const NO_JOB: &str = "purge";
 /// Longest chain of pods that ended without letting go.
 const MAX_CHAIN: usize = 1_000;
 
@@ -180,6 +182,19 @@ impl Claim {
     }
 }
 
+/// UID of the job whose claim has this name, if it is a job's.
+pub(super) fn job_of(claims: &Folder, name: &OsStr) -> Option<String> {
+    let claim = read(claims, name).ok()?;
+    Some(claim.job).filter(|job| !job.is_empty() && job != NO_JOB)
+}
+
+/// Pods of a job that claimed a path and did not let go.
+pub(super) fn pods_of(state: &State, job: &str) -> Result<Vec<String>, SettleError> {
+    let names = state.claims.names().doing(|| "looking through the claims".to_owned())?;
+    let claims = names.iter().filter_map(|name| read(&state.claims, name).ok());
+    Ok(claims.filter(|claim| claim.job == job).map(|claim| claim.pod).collect())
+}
+
 /// Removes claims that pods which were seen to end left on any path but `path`: one that was killed before it had changed
 /// anything there, and whose work goes on elsewhere because the file was moved, or when all was done but letting go.
 pub(super) fn forget_others(state: &State, path: Option<&str>, takeover_from: &[String]) -> Result<(), SettleError> {
@@ -189,8 +204,7 @@ pub(super) fn forget_others(state: &State, path: Option<&str>, takeover_from: &[
     let own = path.map(path_hash);
     let forget = || {
         for name in state.claims.names()? {
-            let text = name.to_string_lossy();
-            if text.starts_with('.') || own.as_ref().is_some_and(|own| text.starts_with(own.as_str())) {
+            if own.as_ref().is_some_and(|own| name.to_string_lossy().starts_with(own.as_str())) {
                 continue;
             }
             if read(&state.claims, &name).is_ok_and(|holder| takeover_from.contains(&holder.pod)) {

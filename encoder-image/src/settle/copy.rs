@@ -58,7 +58,7 @@ pub(super) fn place_output(
 }
 
 /// Removes the copy that an earlier run left before any name changed. It is looked at: an original never goes this way.
-fn clear_part(place: &Place, task: &SettleTask) -> Result<(), SettleError> {
+pub(super) fn clear_part(place: &Place, task: &SettleTask) -> Result<(), SettleError> {
     let look = || Ok((identity_at(&place.folder, &place.part)?, is_anothers(&place.folder, &place.part)?));
     let (left, anothers) = look().doing(|| "looking at an earlier run's copy".to_owned())?;
     if left.is_none() && anothers {

@@ -1,7 +1,7 @@
 //! A journal's file below `.av1/state/journal`: records are appended and made durable one by one. A job that settles has
 //! `<job uid>.jsonl`, one that restores `<job uid>.restore.jsonl`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
 
@@ -16,6 +16,9 @@ use super::place::{FILE_MODE, State, read_capped};
 use crate::failpoint::durable;
 use crate::role::now;
 
+/// What the name of a journal has behind the job's UID while it restores.
+const RESTORING: &str = ".restore";
+
 /// A journal that is open for appending.
 pub(super) struct JournalFile {
     file: File,
@@ -27,7 +30,13 @@ fn name(stem: &str) -> OsString {
 
 /// Stem of the name of a job's journal while it restores; while it settles it is the job's UID.
 pub(super) fn restoring(job_uid: &str) -> String {
-    format!("{job_uid}.restore")
+    format!("{job_uid}{RESTORING}")
+}
+
+/// UID of the job whose journal has this name.
+pub(super) fn job_of(name: &OsStr) -> Option<String> {
+    let stem = name.to_str()?.strip_suffix(".jsonl")?;
+    Some(stem.strip_suffix(RESTORING).unwrap_or(stem).to_owned())
 }
 
 /// Whether a job has a journal that tells of a swap, or that cannot be read: it has not ended what it began.

@@ -10,7 +10,8 @@ use av1_media::marker::Marker;
 use super::claim::{self, Who};
 use super::error::{Doing, SettleError};
 use super::place::{Place, identity_at};
-use super::{record, result};
+use super::unfinished::{self, Of};
+use super::{record, restore, result};
 use crate::beneath::Root;
 use crate::role::{PodArgs, RoleFailure, now};
 
@@ -21,8 +22,12 @@ pub(crate) fn run(task: &MarkTask, args: &PodArgs) -> Result<MarkResult, RoleFai
     super::validate_uids(&[&task.job.uid], &args.pod_uid, &task.takeover_from)?;
     super::validate_path(&task.path)?;
     let (root, state) = super::open(args, &task.volume_id, &task.library)?;
-    let who = Who { path: &task.path, job: &task.job.uid, run: task.job.run, takeover_from: &task.takeover_from };
-    let claim = claim::take(&state, who, &args.pod_uid).map_err(|error| error.failure(false))?;
+    let (job, pod, takeover_from) = (&task.job.uid, &args.pod_uid, task.takeover_from.as_slice());
+    let of = Of { root: &root, state: &state, job, pod, takeover_from };
+    unfinished::settling(of)?;
+    restore::unfinished(of)?;
+    let who = Who { path: &task.path, job, run: task.job.run, takeover_from };
+    let claim = claim::take(&state, who, pod).map_err(|error| error.failure(false))?;
     let marked = mark(&root, task);
     if let Err(error) = claim.release(&state) {
         tracing::warn!("the claim on the path could not be removed ({error}); the operator's next pod takes it over");

@@ -23,6 +23,7 @@ mod result;
 pub(crate) mod sidecars;
 mod stills;
 mod swap;
+pub(crate) mod unfinished;
 
 use std::ffi::OsStr;
 
@@ -62,9 +63,11 @@ pub(crate) fn run(task: &SettleTask, args: &PodArgs) -> Result<SettleResult, Rol
     let _points = crate::failpoint::setup();
     validate(task, &args.pod_uid)?;
     let (root, state) = open(args, &task.volume_id, &task.library)?;
+    let (job, pod, takeover_from) = (&task.job.uid, &args.pod_uid, task.takeover_from.as_slice());
+    restore::unfinished(unfinished::Of { root: &root, state: &state, job, pod, takeover_from })?;
     let swapping = || read_journal(&state, task).map_or(true, |journal| journal.is_some_and(|j| j.swap.is_some()));
-    let who = Who { path: &task.path, job: &task.job.uid, run: task.job.run, takeover_from: &task.takeover_from };
-    let claim = claim::take(&state, who, &args.pod_uid).map_err(|error| error.failure(true))?;
+    let who = Who { path: &task.path, job, run: task.job.run, takeover_from };
+    let claim = claim::take(&state, who, pod).map_err(|error| error.failure(true))?;
     let settled = settle(&root, &state, task);
     // A job whose names may be half changed keeps its claim: only its own next pod may go on.
     let keep = settled.is_err() && swapping();
@@ -183,12 +186,7 @@ fn settle(root: &Root, state: &State, task: &SettleTask) -> Result<SettleResult,
         },
     };
     let left = clean(root, state, task, matches!(outcome, Outcome::Receipt(_)))?;
-    Ok(match outcome {
-        Outcome::Receipt(receipt) => result::settled(&receipt, left),
-        Outcome::SourceChanged { original } => result::changed(task, original, left),
-        Outcome::Marked(marker) => result::marked(task, &marker, left),
-        Outcome::Wished(receipt) => result::wished(task, &receipt, left),
-    })
+    Ok(result::of(task, outcome, left))
 }
 
 /// Whether a receipt says what became of the task: it is of the same run, and tells more of an output than that it could not be

@@ -1,4 +1,5 @@
-//! The purge role: removes files from the trash, and work folders of jobs that have ended, from the list that it is given.
+//! The purge role: removes files from the trash, and work folders of jobs that have ended, from the list that it is given, and ends
+//! what jobs began that do not exist any more.
 //!
 //! A file in the trash is the last proof against a fault that nobody has seen yet. It goes only when its time is past by the
 //! file system's own clock and this machine's, and when the file that replaced it was found and read again from the disk, whole, with the hash that
@@ -15,11 +16,12 @@ use av1_media::trash::{MAX_DESCRIPTION, SUFFIX, TrashEntry, split_path};
 use jiff::Timestamp;
 use rustix::io::Errno;
 
-use super::claim::{self, Who};
+use super::claim::{self, NO_JOB, Who};
 use super::copy::{drop_cache, sha256};
 use super::error::{Doing, SettleError};
 use super::find::find_readable;
 use super::place::{Place, State, identity_at, identity_below, identity_of, read_capped};
+use super::unfinished::{self, Of};
 use super::{cleanup, journal};
 use crate::beneath::{Folder, Root};
 use crate::failpoint::durable;
@@ -30,8 +32,8 @@ use crate::{volume, workdir};
 const MOST_KEPT: usize = 2_000;
 /// Most characters of why one stays.
 const MOST_OF_A_WHY: usize = 240;
-/// Stands for a job in the claims of a purge.
-const NO_JOB: &str = "purge";
+/// Most bytes of what is told of swaps that were finished.
+const MOST_FINISHED: usize = 1_000;
 
 /// What a purge works with.
 struct Work<'a> {
@@ -66,10 +68,12 @@ enum End {
 pub(crate) fn run(task: &PurgeTask, args: &PodArgs) -> Result<PurgeResult, RoleFailure> {
     #[cfg(feature = "failpoints")]
     let _points = crate::failpoint::setup();
-    let jobs: Vec<&str> = task.work.iter().map(String::as_str).collect();
+    let jobs: Vec<&str> = task.work.iter().chain(&task.unfinished).map(String::as_str).collect();
     super::validate_uids(&jobs, &args.pod_uid, &task.takeover_from)?;
-    if task.trash.len() > MAX_PURGE || task.work.len() > MAX_PURGE {
-        let counts = format!("{} files and {} work folders", task.trash.len(), task.work.len());
+    let counts = [task.trash.len(), task.work.len(), task.unfinished.len()];
+    if counts.into_iter().any(|count| count > MAX_PURGE) {
+        let [files, folders, jobs] = counts;
+        let counts = format!("{files} files, {folders} work folders and {jobs} jobs");
         return Err(SettleError::Invalid(format!("a purge takes at most {MAX_PURGE} of each, not {counts}")).into());
     }
     let (root, state) = super::open(args, &task.volume_id, &task.library)?;
@@ -82,7 +86,13 @@ impl Work<'_> {
         let mut result = PurgeResult::default();
         let server = self.server_time().doing(|| "asking the file system for its time".to_owned())?;
         let behind = server.min(now());
-        // First, because reading what replaced the originals takes hours, in which a job may begin again.
+        for uid in &self.task.unfinished {
+            match unfinished::of_a_deleted_job(self.of(uid)) {
+                Ok(told) => finished(&mut result, told),
+                Err(failed) => keep(&mut result, uid, &failed.failure.message),
+            }
+        }
+        // Before the trash, because reading what replaced the originals takes hours, in which a job may begin again.
         for uid in &self.task.work {
             match self.remove_work(uid, server) {
                 Ok(()) => result.work_removed += 1,
@@ -249,6 +259,10 @@ impl Work<'_> {
         }
     }
 
+    fn of<'b>(&'b self, job: &'b str) -> Of<'b> {
+        Of { root: self.root, state: self.state, job, pod: self.pod, takeover_from: &self.task.takeover_from }
+    }
+
     fn remove_work(&self, uid: &str, server: Timestamp) -> Result<(), String> {
         match journal::is_open(self.state, uid) {
             Ok(false) => {}
@@ -272,6 +286,17 @@ fn count(result: &mut PurgeResult, path: &str, end: End) {
             result.bytes += bytes;
         }
         End::Stays(why) => keep(result, path, &why),
+    }
+}
+
+/// Notes swaps that were finished; only as many words as a termination message can take.
+fn finished(result: &mut PurgeResult, told: Vec<String>) {
+    for what in told {
+        tracing::info!("the swap of a deleted job was finished: {what}");
+        result.finished.push(what.chars().filter(|c| !c.is_control()).collect());
+        if serde_json::to_vec(&result.finished).map_or(true, |json| json.len() > MOST_FINISHED) {
+            result.finished.pop();
+        }
     }
 }
 

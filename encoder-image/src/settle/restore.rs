@@ -29,6 +29,7 @@ use super::journal::{self, JournalFile};
 use super::place::{Place, State, identity_at, identity_of};
 use super::replace::MOST_STARTS;
 use super::swap::{Ended, Home, Swapping, proven_copy};
+use super::unfinished::Of;
 use super::{keep, record, result};
 use crate::beneath::{Folder, Root};
 use crate::failpoint::durable;
@@ -59,7 +60,18 @@ pub(crate) fn run(task: &RestoreTask, args: &PodArgs) -> Result<RestoreResult, R
     super::validate_uids(&[&task.job.uid], &args.pod_uid, &task.takeover_from)?;
     super::validate_path(&task.path)?;
     let (root, state) = super::open(args, &task.volume_id, &task.library)?;
-    Work { root: &root, state: &state, task, pod: &args.pod_uid }.all()
+    let (job, pod) = (&task.job.uid, &args.pod_uid);
+    super::unfinished::settling(Of { root: &root, state: &state, job, pod, takeover_from: &task.takeover_from })?;
+    Work { root: &root, state: &state, task, pod }.all()
+}
+
+/// Ends the restore that a job began; none when it had begun none.
+pub(super) fn unfinished(of: Of<'_>) -> Result<Option<RestoreResult>, RoleFailure> {
+    let old: Option<RestoreJournal> = journal::read(of.state, &journal::restoring(of.job))?;
+    let Some(old) = old.filter(|old| old.swap.is_some()) else { return Ok(None) };
+    let task = RestoreTask { takeover_from: of.takeover_from.to_vec(), ..old.task.task.clone() };
+    let restoring = old.task.clone();
+    Work { root: of.root, state: of.state, task: &task, pod: of.pod }.claimed(&restoring, Some(old)).map(Some)
 }
 
 impl Work<'_> {

@@ -7,6 +7,8 @@ use av1_crds::wire::{
 use av1_crds::{figures, paths, reasons};
 use av1_media::receipt::{Receipt, file_name};
 
+use super::Outcome;
+
 /// Most entries of `notKept` in a result, and most characters of one; the receipt has them all.
 const MOST_NOT_KEPT: usize = 6;
 const MOST_CHARACTERS: usize = 80;
@@ -15,8 +17,18 @@ const MOST_OF_A_MESSAGE: usize = 500;
 /// Longest path that a result tells, in bytes.
 const MOST_OF_A_PATH: usize = 500;
 
+/// The result of what became of a file; `left` could not be removed or kept.
+pub(super) fn of(task: &SettleTask, outcome: Outcome, left: Vec<String>) -> SettleResult {
+    match outcome {
+        Outcome::Receipt(receipt) => settled(&receipt, left),
+        Outcome::SourceChanged { original } => changed(task, original, left),
+        Outcome::Marked(marker) => marked(task, &marker, left),
+        Outcome::Wished(receipt) => wished(task, &receipt, left),
+    }
+}
+
 /// The result of a file with a receipt.
-pub(super) fn settled(receipt: &Receipt, left: Vec<String>) -> SettleResult {
+fn settled(receipt: &Receipt, left: Vec<String>) -> SettleResult {
     let before = receipt.source.size;
     let after = receipt.result.as_ref().map_or(before, |result| result.size);
     let encoded = receipt.verdict == EncodeVerdict::Encoded;
@@ -72,7 +84,7 @@ pub(super) fn would_be(before: u64, after: u64) -> String {
 }
 
 /// The result of a file that is not the planned one.
-pub(super) fn changed(task: &SettleTask, original: Option<String>, left: Vec<String>) -> SettleResult {
+fn changed(task: &SettleTask, original: Option<String>, left: Vec<String>) -> SettleResult {
     let message = match &original {
         None => "The file is not the one that was encoded: it was changed, moved or deleted meanwhile; it was not touched".to_owned(),
         Some(_) => "Another program changed the file while it was being swapped in; what it made stays, the original that was encoded is in the trash".to_owned(),
@@ -82,14 +94,14 @@ pub(super) fn changed(task: &SettleTask, original: Option<String>, left: Vec<Str
 
 /// The result of a file that the user marked during the encode. To the operator it is one that changed: nothing was done, and
 /// the next scan tells its new state.
-pub(super) fn marked(task: &SettleTask, marker: &str, left: Vec<String>) -> SettleResult {
+fn marked(task: &SettleTask, marker: &str, left: Vec<String>) -> SettleResult {
     let marker: String = marker.chars().filter(|c| !c.is_control()).take(MOST_CHARACTERS).collect();
     let message = format!("The marker {marker} was made during the encode: the file stays as it is");
     untouched(task, message, None, left)
 }
 
 /// The result of a file that the user wished to stay as it is before it was encoded. To the operator, too, it is one that changed.
-pub(super) fn wished(task: &SettleTask, receipt: &Receipt, left: Vec<String>) -> SettleResult {
+fn wished(task: &SettleTask, receipt: &Receipt, left: Vec<String>) -> SettleResult {
     let message = format!(
         "The file stays as it is, as the user wished on {} ({}): ask for a retry to have it encoded",
         receipt.at, receipt.reason

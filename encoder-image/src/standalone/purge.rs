@@ -67,6 +67,7 @@ impl Purge {
             volume_id: library.volume_id.clone(),
             trash: left.due.into_iter().map(|item| item.trash).collect(),
             work: Vec::new(),
+            unfinished: Vec::new(),
             takeover_from: Vec::new(),
         };
         self.child = Some(Child::start(library, "purge", &task, &[("--pod-uid", Path::new(POD))], &[])?);

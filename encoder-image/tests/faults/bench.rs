@@ -206,6 +206,12 @@ impl Bench {
         self.agent(role, &task, pod, points).wait_for()
     }
 
+    /// A task with `fields`, and these of the scene's.
+    pub fn task_with(&self, mut fields: Value, same: &[&str]) -> Value {
+        same.iter().for_each(|name| fields[*name] = self.task[*name].clone());
+        fields
+    }
+
     /// With fields of the task changed.
     pub fn changed(&self, change: &str) -> Run {
         let mut task = self.task.clone();
@@ -280,6 +286,12 @@ impl Bench {
 
     pub fn library(&self) -> PathBuf {
         self.library.clone()
+    }
+
+    /// All that jobs left in `.av1` is an hour old.
+    pub fn age(&self) {
+        let own = self.library().join(".av1");
+        ["work", "state/claims", "state/journal"].iter().for_each(|below| age(&own.join(below)));
     }
 
     pub fn film(&self) -> PathBuf {
@@ -481,6 +493,14 @@ impl Started {
 /// The program under test. A copy may be named, so that another build meanwhile does not change it.
 fn agent() -> PathBuf {
     std::env::var_os("AV1_AGENT").unwrap_or_else(|| env!("CARGO_BIN_EXE_av1-agent").into()).into()
+}
+
+fn age(path: &Path) {
+    if path.is_dir() {
+        std::fs::read_dir(path).unwrap().for_each(|entry| age(&entry.unwrap().path()));
+    }
+    let old = std::time::SystemTime::now() - Duration::from_secs(3_600);
+    std::fs::File::open(path).unwrap().set_modified(old).unwrap();
 }
 
 fn give(path: &Path, user: u32) {

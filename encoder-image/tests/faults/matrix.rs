@@ -102,7 +102,7 @@ fn finished(bench: &Bench, wanted: &End, ended: &[&str]) -> Result<(), String> {
         return Err(format!("another end: {end:?}, wanted {wanted:?}; {second:?}"));
     }
     let third = bench.next("pod-9", &[ended, &["pod-8"]].concat(), None);
-    let same = third.result == second.result || matches!(bench.scene, Scene::Purge | Scene::Sidecars);
+    let same = third.result == second.result || matches!(bench.scene, Scene::Purge | Scene::Deleted | Scene::Sidecars);
     if third.code != Some(0) || !same {
         return Err(format!("one more run says something else: {third:?}, before {second:?}"));
     }
@@ -176,7 +176,7 @@ fn a_restored_file_survives_every_fault_at_every_step() {
 
 #[test]
 fn a_purged_a_marked_and_an_explained_file_survive_every_fault_at_every_step() {
-    run(&[Scene::Purge, Scene::Mark, Scene::Sidecars]);
+    run(&[Scene::Purge, Scene::Deleted, Scene::Mark, Scene::Sidecars]);
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub enum Scene {
     UndoBeside,
     /// Purge: the original's time is past, and a job's work folder is left.
     Purge,
+    /// Purge: a deleted job's pod was killed in the middle of a swap.
+    Deleted,
     /// Mark: the user wants the file to stay.
     Mark,
     /// Sidecars: one is to be written, one to be removed.
@@ -42,11 +44,11 @@ pub enum Scene {
 }
 
 use Scene::{
-    Beside, Container, KeepBeside, Mark, Purge, Reject, Replace, Report, Sidecars, Undo, UndoBeside, UndoContainer,
-    UndoDeleted, UndoRenamed, UndoUndo,
+    Beside, Container, Deleted, KeepBeside, Mark, Purge, Reject, Replace, Report, Sidecars, Undo, UndoBeside,
+    UndoContainer, UndoDeleted, UndoRenamed, UndoUndo,
 };
 
-pub const ALL: [Scene; 15] = [
+pub const ALL: [Scene; 16] = [
     Replace,
     Reject,
     Beside,
@@ -60,6 +62,7 @@ pub const ALL: [Scene; 15] = [
     UndoDeleted,
     UndoBeside,
     Purge,
+    Deleted,
     Mark,
     Sidecars,
 ];
@@ -76,7 +79,7 @@ impl Scene {
         match self {
             Replace | Reject | Beside | KeepBeside | Container | Report => "settle",
             Undo | UndoUndo | UndoContainer | UndoRenamed | UndoDeleted | UndoBeside => "restore",
-            Purge => "purge",
+            Purge | Deleted => "purge",
             Mark => "mark",
             Sidecars => "sidecars",
         }
@@ -186,6 +189,14 @@ impl Scene {
             let says = json!({"reason": "TooSmall", "message": "300000 bytes"});
             return json!({"library": id, "volumeId": volume, "sidecars": [{"path": FILM, "says": says}, {"path": GONE}]});
         }
+        if self == Deleted {
+            // Each way to swap passes one of these.
+            let points =
+                ["exchange", "rename_over", "rename_away"].map(|step| format!("settle::{step}::after=return(kill)"));
+            assert!(bench.run("settle", &settle, "pod-0", &[], Some(&points.join(";"))).killed, "{self:?}");
+            bench.age();
+            return json!({"library": id, "volumeId": volume, "unfinished": [JOB], "work": [JOB]});
+        }
         let done = |role: &str, task: &Value| {
             let run = bench.run(role, task, "pod-0", &[], None);
             assert_eq!(run.code, Some(0), "{self:?} {role}: {run:?}");
@@ -208,11 +219,7 @@ impl Scene {
             Purge => {
                 fs::create_dir_all(library.join(".av1/work/0002-job/1/chunks")).unwrap();
                 fs::write(library.join(".av1/work/0002-job/1/chunks/1.ivf"), "chunk").unwrap();
-                for path in ["1/chunks/1.ivf", "1/chunks", "1", ""] {
-                    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3_600);
-                    let below = library.join(".av1/work/0002-job").join(path);
-                    fs::File::open(below).unwrap().set_modified(old).unwrap();
-                }
+                bench.age();
                 let trash = format!(".av1/trash/{JOB}/film.mkv");
                 json!({"library": id, "volumeId": volume, "trash": [trash], "work": ["0002-job"]})
             }
@@ -226,7 +233,7 @@ impl Scene {
         let trash = |name: &str| format!(".av1/trash/{JOB}/{name}");
         let moved = ".av1/trash/0001-job/Heat.mkv".to_owned();
         let wanted: Vec<(String, &Option<String>)> = match self {
-            Replace => vec![(FILM.into(), &output), (trash("film.mkv"), &original)],
+            Replace | Deleted => vec![(FILM.into(), &output), (trash("film.mkv"), &original)],
             Reject | Report | Mark => vec![(FILM.into(), &original)],
             Sidecars => vec![(FILM.into(), &original), (format!("{GONE}.why.txt"), &None)],
             Beside => vec![(FILM.into(), &original), (BESIDE.into(), &output)],

@@ -119,6 +119,7 @@ fn purge() -> k8s_openapi::api::batch::v1::Job {
         volume_id: "v1".into(),
         trash: vec![".av1/trash/job/$(HOSTNAME).mkv".into()],
         work: vec!["job".into()],
+        unfinished: Vec::new(),
         takeover_from: Vec::new(),
     };
     purge_job(&library(), &task, USER, 1, &options()).unwrap()

@@ -51,10 +51,9 @@ impl Order {
         }
     }
 
-    /// Its record, with the pods that may have left a claim which its own may take over.
+    /// Its record, with the pods that may have left a claim: its own ends what they began.
     pub(crate) fn record(self, status: &EncodeJobStatus) -> PendingSettle {
-        let left = status.left_claims.iter().filter(|left| left.role == self.role());
-        let ended_pods = left.map(|left| left.pod.clone()).collect();
+        let ended_pods = status.left_claims.iter().map(|left| left.pod.clone()).collect();
         PendingSettle { verdict: self.name(), ended_pods, ..PendingSettle::default() }
     }
 

@@ -50,7 +50,8 @@ pub(crate) struct Observed {
     pub(crate) lost_node: Option<LostNode>,
     /// What other libraries' surveys found.
     pub(crate) surveyed: Vec<SurveyedNode>,
-    /// What waits to be removed from the volume; asked for only when a purge may begin.
+    /// What waits to be removed from the volume, as unfinished only jobs that do not exist and have
+    /// no pod; asked for only when a purge may begin.
     pub(crate) leftovers: Option<Leftovers>,
     /// Sidecars that are to be written or removed; asked for only when a run may begin.
     pub(crate) sidecars: Option<SidecarPage>,
@@ -187,6 +188,14 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
         observed.summary = summary(&observed.library, &address, context).await;
         (observed.candidates, observed.too_large) = candidates(&observed, &address, context).await;
         observed.leftovers = leftovers(&observed, &address, context).await;
+        if let Some(left) = observed.leftovers.as_mut() {
+            left.unfinished.retain(|uid| observed.jobs.iter().all(|job| job.uid().as_ref() != Some(uid)));
+            if !left.unfinished.is_empty() {
+                let all = ListParams::default().labels(labels::ENCODE_JOB_UID);
+                let all = timed("list the pods of all jobs", pods.list(&all)).await?;
+                left.unfinished.retain(|job| !has_live_pod(job, &all.items));
+            }
+        }
         observed.sidecars = sidecars(&observed, &address, context).await;
     } else if let Some(ip) = observed.unready_catalog() {
         let summary = context.catalogs.summary(&ip).await;
@@ -291,6 +300,12 @@ impl LostNode {
             name,
         }
     }
+}
+
+/// Whether a pod of the job with this UID may still do something.
+fn has_live_pod(job: &str, pods: &[Pod]) -> bool {
+    let is_of = |pod: &&Pod| pod.labels().get(labels::ENCODE_JOB_UID).is_some_and(|uid| uid == job);
+    pods.iter().filter(is_of).any(|pod| PodFacts::of(pod).is_live())
 }
 
 fn of_library(library: &str) -> ListParams {
@@ -423,7 +438,8 @@ async fn leftovers(observed: &Observed, address: &str, context: &Context) -> Opt
     let SummaryView::Got(summary) = &observed.summary else { return None };
     let active = observed.library.status.as_ref().is_some_and(|s| s.purge.as_ref().is_some_and(|p| p.active));
     let live = observed.jobs.iter().filter(|job| !job.phase().is_terminal()).count() as u64;
-    if active || observed.library.spec.suspend || (summary.due_in_trash == 0 && summary.work_folders <= live) {
+    let nothing = summary.due_in_trash == 0 && summary.unfinished == 0 && summary.work_folders <= live;
+    if active || observed.library.spec.suspend || nothing {
         return None;
     }
     let answer = context.catalogs.leftovers(address, PAGE).await;
@@ -465,5 +481,15 @@ mod tests {
         assert_eq!(of(&[going]), (true, 0));
         assert_eq!(of(&[pod("Failed", Some("n"), "Job"), pod("Running", Some("m"), "Job")]), (false, 0));
         assert_eq!(of(&[pod("Pending", None, "Job"), pod("Pending", None, "ReplicaSet")]), (false, 1));
+    }
+
+    #[test]
+    fn a_job_is_at_work_as_long_as_one_of_its_pods_has_not_ended() {
+        let pod = |job: &str, phase: &str| -> Pod {
+            let labels = json!({"av1.media/encode-job-uid": job, "av1.media/role": "settle"});
+            serde_json::from_value(json!({"metadata": {"name": "p", "labels": labels}, "spec": {"containers": []}, "status": {"phase": phase}})).unwrap()
+        };
+        let pods = [pod("a", "Running"), pod("b", "Succeeded"), pod("b", "Failed")];
+        assert_eq!(["a", "b", "c"].map(|job| has_live_pod(job, &pods)), [true, false, false]);
     }
 }

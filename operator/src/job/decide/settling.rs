@@ -176,7 +176,7 @@ impl Draft<'_> {
     fn judge<T>(&mut self, (role, pod_uid): (&str, &str), came: Came<T>, done: impl FnOnce(&mut Self, &T)) {
         match came {
             Came::Done(result) => {
-                self.out.status.left_claims.retain(|left| left.role != role);
+                self.out.status.left_claims.clear();
                 done(self, &result);
             }
             Came::Failed { failure, .. } if failure.reason == reasons::CLAIM_HELD => {
@@ -204,15 +204,15 @@ impl Draft<'_> {
         }
     }
 
-    /// The order ends though its pods may have left a claim: those of a later one that can go on with it are told of them.
+    /// The order ends though its pods may have left a claim: those of the next order are told of them.
     fn keep_claims(&mut self, role: &str, pod_uid: &str) {
         let status = &mut self.out.status;
-        let mut pods = status.pending_settle.as_ref().map(|p| p.ended_pods.clone()).unwrap_or_default();
-        if pods.iter().all(|uid| uid != pod_uid) {
-            pods.push(pod_uid.to_owned());
+        let ended = status.pending_settle.as_ref().map(|p| p.ended_pods.clone()).unwrap_or_default();
+        for pod in ended.into_iter().chain([pod_uid.to_owned()]) {
+            if status.left_claims.iter().all(|left| left.pod != pod) {
+                status.left_claims.push(LeftClaim { role: role.to_owned(), pod });
+            }
         }
-        status.left_claims.retain(|left| left.role != role);
-        status.left_claims.extend(pods.into_iter().map(|pod| LeftClaim { role: role.to_owned(), pod }));
     }
 
     /// The pod was lost: no failure, tried again for ever.

@@ -1,4 +1,5 @@
-//! What is past its time leaves the volume: one purge Job of a library at a time, with a list of what may go. Pure.
+//! What is past its time leaves the volume, and what deleted jobs began is ended: one purge Job of a library at a time, with a list.
+//! Pure.
 //!
 //! The list and the run's number are on record before the Job is made, and stay there until a pod has done it; the pod itself looks at the times again, by the server's clock, and
 //! reads each replacement before an original goes. Nothing is removed while the library is suspended.
@@ -69,13 +70,17 @@ impl Draft<'_> {
             return;
         }
         let Some(leftovers) = &observed.leftovers else { return };
-        let (trash, work) =
-            (due(leftovers, &known, observed.now), nobodys(&leftovers.work, &observed.jobs, observed.unreadable_jobs));
-        if trash.is_empty() && work.is_empty() {
+        let trash = due(leftovers, &known, observed.now);
+        let mut work = nobodys(&leftovers.work, &observed.jobs, observed.unreadable_jobs);
+        let mut unfinished = deleted(&leftovers.unfinished, &observed.jobs, observed.unreadable_jobs);
+        for jobs in [&mut work, &mut unfinished] {
+            jobs.retain(|uid| !is_kept(&known, uid, observed.now));
+        }
+        if trash.is_empty() && work.is_empty() && unfinished.is_empty() {
             return;
         }
         self.out.status.purge =
-            Some(PurgeStatus { run: known.run + 1, active: true, not_before: None, trash, work, ..known });
+            Some(PurgeStatus { run: known.run + 1, active: true, not_before: None, trash, work, unfinished, ..known });
         self.out.requeue = std::time::Duration::from_secs(1);
     }
 
@@ -96,6 +101,7 @@ impl Draft<'_> {
             trash: known.trash.clone(),
             // A job that is on record may have begun again since.
             work: nobodys(&known.work, &observed.jobs, observed.unreadable_jobs),
+            unfinished: deleted(&known.unfinished, &observed.jobs, observed.unreadable_jobs),
             takeover_from: known.ended_pods.clone(),
         };
         let mut library = observed.library.clone();
@@ -112,8 +118,7 @@ impl Draft<'_> {
         let freed = whole(result.bytes);
         let mut events = Vec::new();
         self.purge_status(|p| {
-            let trash = std::mem::take(&mut p.trash);
-            p.work.clear();
+            let listed = [&mut p.trash, &mut p.work, &mut p.unfinished].map(std::mem::take).concat();
             p.ended_pods.clear();
             (p.active, p.pod_uid, p.failures) = (false, None, 0);
             p.finished_at = Some(now.to_string());
@@ -122,7 +127,7 @@ impl Draft<'_> {
             p.freed += freed;
             p.work_removed += i64::from(result.work_removed);
             // What was listed again has a new answer.
-            p.kept.retain(|k| !trash.contains(&k.file) && !is_over(&k.at, KEPT_FOR, now));
+            p.kept.retain(|k| !listed.contains(&k.file) && !is_over(&k.at, KEPT_FOR, now));
             for kept in &result.kept {
                 p.kept.retain(|k| k.file != kept.what);
                 p.kept.push(KeptFile { file: kept.what.clone(), message: kept.why.clone(), at: now.to_string() });
@@ -144,6 +149,11 @@ impl Draft<'_> {
                 figures::size(freed)
             );
             events.push(EventDraft::normal("Purged", "Purge", message));
+        }
+        for told in &result.finished {
+            events.push(
+                EventDraft::normal("SwapFinished", "Purge", format!("begun by a deleted job: {told}")).about(told),
+            );
         }
         self.out.purged = Some(freed);
         self.out.events.extend(events);
@@ -171,14 +181,18 @@ impl Draft<'_> {
 
 /// Files in the trash past their time, but for those that were kept not long ago; as many as one pod is told.
 fn due(leftovers: &Leftovers, known: &PurgeStatus, now: Timestamp) -> Vec<String> {
-    let waits = |file: &str| known.kept.iter().any(|k| k.file == file && !is_over(&k.at, KEPT_FOR, now));
     let mut room = MOST_LISTED;
     let fits = |item: &&TrashItem| {
         room = room.saturating_sub(2 * item.trash.len() + 8);
         room > 0
     };
-    let files = leftovers.due.iter().filter(|item| !waits(&item.trash)).take(MAX_PURGE).take_while(fits);
+    let files = leftovers.due.iter().filter(|item| !is_kept(known, &item.trash, now)).take(MAX_PURGE).take_while(fits);
     files.map(|item| item.trash.clone()).collect()
+}
+
+/// Whether something on an earlier list stayed, not long ago.
+fn is_kept(known: &PurgeStatus, what: &str, now: Timestamp) -> bool {
+    known.kept.iter().any(|k| k.file == what && !is_over(&k.at, KEPT_FOR, now))
 }
 
 /// Whether the last scan began after `at`.
@@ -197,6 +211,12 @@ fn began(summary: &CatalogSummary) -> Option<i64> {
 fn nobodys(work: &[String], jobs: &[Arc<EncodeJob>], unreadable: bool) -> Vec<String> {
     let live = |uid: &str| jobs.iter().any(|j| !j.phase().is_terminal() && j.uid().as_deref() == Some(uid));
     work.iter().filter(|uid| !unreadable && !live(uid)).take(MAX_PURGE).cloned().collect()
+}
+
+/// Jobs that do not exist any more. With a job that cannot be read, none: it may be that one.
+fn deleted(uids: &[String], jobs: &[Arc<EncodeJob>], unreadable: bool) -> Vec<String> {
+    let exists = |uid: &str| jobs.iter().any(|job| job.uid().as_deref() == Some(uid));
+    uids.iter().filter(|uid| !unreadable && !exists(uid)).take(MAX_PURGE).cloned().collect()
 }
 
 /// Whether `at` is `seconds` ago; a time that cannot be read is.

@@ -20,6 +20,7 @@ fn library(purge: Option<PurgeStatus>) -> Observed {
         }],
         next_due: None,
         work: vec!["dead".into(), "live".into()],
+        unfinished: vec!["gone".into(), "live".into(), "dead".into()],
     });
     o.jobs = vec![job_with("live", "Encoding"), job_with("dead", "Rejected")];
     o
@@ -73,6 +74,41 @@ fn a_work_folder_whose_job_began_again_since_is_not_on_the_pods_list() {
     o.jobs = vec![job_with("dead", "Rejected")];
     o.unreadable_jobs = true;
     assert!(work(&o).is_empty());
+}
+
+#[test]
+fn what_a_job_began_is_ended_by_a_purge_once_the_job_does_not_exist_any_more() {
+    let mut o = library(None);
+    let decision = decide(&o, &options());
+    assert_eq!(decision.status.purge.clone().unwrap().unfinished, ["gone"]);
+    o = next(o, &decision);
+    let task = |o: &Observed| {
+        let job = decide(o, &options()).desired.purge.unwrap();
+        let args = job.spec.unwrap().template.spec.unwrap().containers[0].args.clone().unwrap();
+        serde_json::from_str::<PurgeTask>(&args[3]).unwrap()
+    };
+    assert_eq!(task(&o).unfinished, ["gone"]);
+    o.unreadable_jobs = true;
+    assert!(task(&o).unfinished.is_empty(), "it may be the one that cannot be read");
+    o.unreadable_jobs = false;
+    o.purge_jobs = vec![BatchFacts { name: "lib-purge-1".into(), ..BatchFacts::default() }];
+    let told =
+        json!({"done": {"purged": 0, "workRemoved": 0, "bytes": 0, "keptCount": 0, "finished": ["a.mkv: done"]}});
+    o.purge_pods = vec![PodFacts { name: "lib-purge-1-x".into(), run: 1, ..purge_pod(0, told) }];
+    let decision = decide(&o, &options());
+    let notes: Vec<&str> =
+        decision.events.iter().filter(|e| e.reason == "SwapFinished").map(|e| e.note.as_str()).collect();
+    assert_eq!(notes, ["begun by a deleted job: a.mkv: done"]);
+    assert!(decision.status.purge.unwrap().unfinished.is_empty());
+}
+
+#[test]
+fn what_stays_unfinished_is_left_alone_for_a_day() {
+    let kept = |at: &str| KeptFile { file: "gone".into(), message: "parked".into(), at: at.into() };
+    for (at, listed) in [("2025-12-31T23:00:00Z", 0), ("2025-12-30T23:00:00Z", 1)] {
+        let o = library(Some(PurgeStatus { kept: vec![kept(at)], ..PurgeStatus::default() }));
+        assert_eq!(purge_of(&o).unfinished.len(), listed, "{at}");
+    }
 }
 
 #[test]
