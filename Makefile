@@ -67,6 +67,10 @@ test-chaos: ## what a cluster does to an operator: kills, evictions, drains, res
 	@$(MAKE) images
 	@tests/e2e/run chaos clock
 
+test-modes: ## replacement modes, kept originals, another container and target quality, each once on the real cluster
+	@$(MAKE) images
+	@tests/e2e/run modes
+
 test-dashboards: packages ## dashboards, rules and alerts, asked of a real Prometheus over a simulated history; ARGS='--pictures DIR' draws them
 	@tests/dashboards/run $(ARGS)
 
@@ -82,4 +86,4 @@ $(CARGO_DENY): | packages
 	@echo "cargo-deny $(CARGO_DENY_VERSION): compiling into $(CACHE)/tools (once)"
 	@CARGO_TARGET_DIR=$(CACHE)/tools/target cargo install --quiet --debug --locked --root $(CACHE)/tools cargo-deny@$(CARGO_DENY_VERSION)
 
-.PHONY: help demo demo-dashboards demo-down cluster-up cluster-down packages binaries images generate check test test-faults test-media test-hostile test-chaos test-dashboards fuzz bench
+.PHONY: help demo demo-dashboards demo-down cluster-up cluster-down packages binaries images generate check test test-faults test-media test-hostile test-chaos test-modes test-dashboards fuzz bench
