@@ -205,7 +205,7 @@ pub struct PurgeStatus {
     pub work_removed: i64,
     /// Files past their time that stay, because what replaced them could not be read again as it was written.
     pub kept_count: i64,
-    /// The first of them; tried again after a day.
+    /// The first of them, and other things on the list that stay; tried again after a day.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<KeptFile>,
 }
@@ -246,11 +246,11 @@ pub struct SidecarStatus {
     pub message: Option<String>,
 }
 
-/// A file in the trash that stays though it is past its time.
+/// A file in the trash that stays though it is past its time, or something else on a purge's list that stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct KeptFile {
-    /// Its path in the trash, below the library's root.
+    /// Its path in the trash, or a work folder, below the library's root; or the UID of a deleted job whose swap has not ended.
     pub file: String,
     /// Why it stays, and what to do.
     pub message: String,

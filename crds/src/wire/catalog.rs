@@ -73,7 +73,7 @@ pub struct CatalogSummary {
     pub due_in_trash: u64,
     /// Work folders in which no run began for ten minutes, whosever they are.
     pub work_folders: u64,
-    /// Jobs with a journal or a claim to which nothing was written for ten minutes.
+    /// Jobs with a journal or a claim to which nothing was written for a day.
     pub unfinished: u64,
     /// Sidecars of scans that are to be written, written anew or removed.
     pub sidecars_due: u64,
@@ -190,7 +190,7 @@ pub struct Leftovers {
     pub next_due: Option<String>,
     /// UIDs of jobs that have a work folder in which no run began for ten minutes.
     pub work: Vec<String>,
-    /// UIDs of jobs with a journal or a claim to which nothing was written for ten minutes.
+    /// UIDs of jobs with a journal or a claim to which nothing was written for a day.
     pub unfinished: Vec<String>,
 }
 

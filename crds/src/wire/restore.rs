@@ -167,7 +167,7 @@ pub struct PurgeTask {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kept {
-    /// As in the task: path of a file in the trash, or UID of a job.
+    /// As in the task a path in the trash, or the UID of a deleted job; or a work folder.
     pub what: String,
     /// Why, and what to do.
     pub why: String,
@@ -181,14 +181,14 @@ pub struct PurgeResult {
     pub purged: u32,
     /// Work folders that were removed, or had been before.
     pub work_removed: u32,
-    /// Swaps of deleted jobs that were finished, in words: path and what became of it; the first few.
+    /// Swaps of deleted jobs that have ended, in words: path and what became of it; the first few.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub finished: Vec<String>,
     /// Bytes of the files that left the trash.
     pub bytes: u64,
-    /// How many of the list stay.
+    /// How many files stay in the trash.
     pub kept_count: u32,
-    /// The first few of those.
+    /// The first few of those, and what else stays.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Kept>,
 }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use rustix::fs::{FileType, Stat};
 
 use crate::beneath::{Folder, Root};
-use crate::settle::unfinished::unfinished;
+use crate::settle::unfinished::{is_silent, unfinished};
 use crate::workdir;
 
 /// Most bytes of a description that are read.
@@ -94,12 +94,12 @@ impl Trash {
 
     /// Work folders in which nothing changed for a while: a younger one may have a job that is not known yet.
     pub(super) fn idle(&self, now: Timestamp) -> Vec<String> {
-        idle(&self.work, now)
+        since(&self.work, |changed| workdir::is_idle(changed, now.as_second()))
     }
 
-    /// Jobs with a journal or a claim to which nothing was written for a while.
+    /// Jobs with a journal or a claim to which nothing was written for a day.
     pub(super) fn unfinished(&self, now: Timestamp) -> Vec<String> {
-        idle(&self.unfinished, now)
+        since(&self.unfinished, |changed| is_silent(changed, now.as_second()))
     }
 
     /// The page.
@@ -129,10 +129,10 @@ fn is_uid(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// Jobs whose last change is a while ago, sorted.
-fn idle(jobs: &[(String, i64)], now: Timestamp) -> Vec<String> {
-    let idle = jobs.iter().filter(|(_, changed)| workdir::is_idle(*changed, now.as_second()));
-    let mut jobs: Vec<String> = idle.map(|(job, _)| job.clone()).collect();
+/// Jobs whose last change is long enough ago, sorted.
+fn since(jobs: &[(String, i64)], is_long_ago: impl Fn(i64) -> bool) -> Vec<String> {
+    let jobs = jobs.iter().filter(|(_, changed)| is_long_ago(*changed));
+    let mut jobs: Vec<String> = jobs.map(|(job, _)| job.clone()).collect();
     jobs.sort();
     jobs
 }

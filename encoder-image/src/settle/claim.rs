@@ -202,12 +202,19 @@ pub(super) fn forget_others(state: &State, path: Option<&str>, takeover_from: &[
         return Ok(());
     }
     let own = path.map(path_hash);
+    let is_own = |name: &OsStr| own.as_ref().is_some_and(|own| name.to_string_lossy().starts_with(own.as_str()));
+    forget(state, |name, holder| !is_own(name) && takeover_from.contains(&holder.pod))
+}
+
+/// Removes every claim of a job.
+pub(super) fn forget_job(state: &State, job: &str) -> Result<(), SettleError> {
+    forget(state, |_, holder| holder.job == job)
+}
+
+fn forget(state: &State, which: impl Fn(&OsStr, &ClaimFile) -> bool) -> Result<(), SettleError> {
     let forget = || {
         for name in state.claims.names()? {
-            if own.as_ref().is_some_and(|own| name.to_string_lossy().starts_with(own.as_str())) {
-                continue;
-            }
-            if read(&state.claims, &name).is_ok_and(|holder| takeover_from.contains(&holder.pod)) {
+            if read(&state.claims, &name).is_ok_and(|holder| which(&name, &holder)) {
                 state.claims.unlink(&name)?;
             }
         }

@@ -5,14 +5,18 @@ use std::ffi::OsStr;
 use av1_crds::paths::ORIGINAL_SUFFIX;
 use av1_crds::settings::Originals;
 use av1_crds::wire::SettleTask;
+use av1_media::journal::{Record, Swap};
 use av1_media::trash::{MAX_NAME, SUFFIX, longest_name, name_in_trash, path_in_trash};
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::{Doing, SettleError};
+use super::journal::JournalFile;
 use super::place::{Place, State, stat_or_too_long};
 use crate::beneath::Folder;
 use crate::role::now;
 
+/// Seconds of delay from which on the time is counted anew; one record a try, and journals have a limit.
+const LATE: i64 = 3_600;
 /// Names that are tried.
 const MOST_NAMES: u32 = 1_000;
 
@@ -55,6 +59,28 @@ impl Keep {
     pub(super) fn until(&self, task: &SettleTask, at: Timestamp) -> Option<String> {
         self.in_trash.then(|| until(at, task.settings.retention_seconds()))
     }
+}
+
+/// A swap that goes on long after it began keeps the file that makes room as long as one that begins now, if that is not in the trash
+/// yet: its time must not be over before anybody could ask for it back.
+pub(super) fn renewed(
+    trash: &Folder,
+    swap: &Swap,
+    until: Option<String>,
+    journal: &mut JournalFile,
+) -> Result<Swap, SettleError> {
+    let seconds = |until: &Option<String>| until.as_ref()?.parse().ok().map(Timestamp::as_second);
+    let is_late = match (seconds(&until), seconds(&swap.until)) {
+        (Some(now), Some(then)) => now - then >= LATE,
+        _ => false,
+    };
+    let doing = || "looking into the trash".to_owned();
+    if !is_late || trash.stat(OsStr::new(&swap.kept_name)).doing(doing)?.is_some() {
+        return Ok(swap.clone());
+    }
+    let swap = Swap { until, ..swap.clone() };
+    journal.append("swapping", &Record::<()>::Swapping(Box::new(swap.clone())))?;
+    Ok(swap)
 }
 
 /// A name in a job's trash folder that is free, with its description's, for the file `name` at `path`.

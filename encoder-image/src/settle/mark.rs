@@ -24,15 +24,17 @@ pub(crate) fn run(task: &MarkTask, args: &PodArgs) -> Result<MarkResult, RoleFai
     let (root, state) = super::open(args, &task.volume_id, &task.library)?;
     let (job, pod, takeover_from) = (&task.job.uid, &args.pod_uid, task.takeover_from.as_slice());
     let of = Of { root: &root, state: &state, job, pod, takeover_from };
-    unfinished::settling(of)?;
+    let finished = unfinished::settling(of)?;
     restore::unfinished(of)?;
+    claim::forget_others(&state, Some(&task.path), takeover_from)?;
     let who = Who { path: &task.path, job, run: task.job.run, takeover_from };
     let claim = claim::take(&state, who, pod).map_err(|error| error.failure(false))?;
     let marked = mark(&root, task);
     if let Err(error) = claim.release(&state) {
         tracing::warn!("the claim on the path could not be removed ({error}); the operator's next pod takes it over");
     }
-    marked.map_err(|error| error.failure(false))
+    let marked = marked.map_err(|error| error.failure(false))?;
+    Ok(MarkResult { message: result::behind(finished, marked.message), ..marked })
 }
 
 fn mark(root: &Root, task: &MarkTask) -> Result<MarkResult, SettleError> {

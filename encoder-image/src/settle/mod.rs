@@ -65,6 +65,7 @@ pub(crate) fn run(task: &SettleTask, args: &PodArgs) -> Result<SettleResult, Rol
     let (root, state) = open(args, &task.volume_id, &task.library)?;
     let (job, pod, takeover_from) = (&task.job.uid, &args.pod_uid, task.takeover_from.as_slice());
     restore::unfinished(unfinished::Of { root: &root, state: &state, job, pod, takeover_from })?;
+    claim::forget_others(&state, Some(&task.path), takeover_from)?;
     let swapping = || read_journal(&state, task).map_or(true, |journal| journal.is_some_and(|j| j.swap.is_some()));
     let who = Who { path: &task.path, job, run: task.job.run, takeover_from };
     let claim = claim::take(&state, who, pod).map_err(|error| error.failure(true))?;

@@ -10,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 
+use av1_crds::paths::{AV1_DIR, WORK_DIR};
 use av1_crds::wire::{Kept, MAX_PURGE, PurgeResult, PurgeTask};
 use av1_media::identity::{Comparison, compare, same_content};
 use av1_media::trash::{MAX_DESCRIPTION, SUFFIX, TrashEntry, split_path};
@@ -77,7 +78,6 @@ pub(crate) fn run(task: &PurgeTask, args: &PodArgs) -> Result<PurgeResult, RoleF
         return Err(SettleError::Invalid(format!("a purge takes at most {MAX_PURGE} of each, not {counts}")).into());
     }
     let (root, state) = super::open(args, &task.volume_id, &task.library)?;
-    claim::forget_others(&state, None, &task.takeover_from)?;
     Ok(Work { root: &root, state: &state, task, pod: &args.pod_uid }.all()?)
 }
 
@@ -87,16 +87,18 @@ impl Work<'_> {
         let server = self.server_time().doing(|| "asking the file system for its time".to_owned())?;
         let behind = server.min(now());
         for uid in &self.task.unfinished {
-            match unfinished::of_a_deleted_job(self.of(uid)) {
+            match unfinished::of_a_deleted_job(self.of(uid), server) {
                 Ok(told) => finished(&mut result, told),
-                Err(failed) => keep(&mut result, uid, &failed.failure.message),
+                Err(why) => keep(&mut result, uid, &why),
             }
         }
+        // Behind what was unfinished: there its claims tell what an earlier run was at.
+        claim::forget_others(self.state, None, &self.task.takeover_from)?;
         // Before the trash, because reading what replaced the originals takes hours, in which a job may begin again.
         for uid in &self.task.work {
             match self.remove_work(uid, server) {
                 Ok(()) => result.work_removed += 1,
-                Err(why) => keep(&mut result, uid, &why),
+                Err(why) => keep(&mut result, &format!("{AV1_DIR}/{WORK_DIR}/{uid}"), &why),
             }
         }
         let mut due = Vec::new();
@@ -285,15 +287,18 @@ fn count(result: &mut PurgeResult, path: &str, end: End) {
             result.purged += 1;
             result.bytes += bytes;
         }
-        End::Stays(why) => keep(result, path, &why),
+        End::Stays(why) => {
+            result.kept_count += 1;
+            keep(result, path, &why);
+        }
     }
 }
 
 /// Notes swaps that were finished; only as many words as a termination message can take.
 fn finished(result: &mut PurgeResult, told: Vec<String>) {
     for what in told {
-        tracing::info!("the swap of a deleted job was finished: {what}");
-        result.finished.push(what.chars().filter(|c| !c.is_control()).collect());
+        tracing::info!("what a deleted job began has ended: {what}");
+        result.finished.push(what);
         if serde_json::to_vec(&result.finished).map_or(true, |json| json.len() > MOST_FINISHED) {
             result.finished.pop();
         }
@@ -303,7 +308,6 @@ fn finished(result: &mut PurgeResult, told: Vec<String>) {
 /// Notes what stays; only as many words as a termination message can take.
 fn keep(result: &mut PurgeResult, what: &str, why: &str) {
     tracing::warn!("{what} stays: {why}");
-    result.kept_count += 1;
     let why: String = why.chars().filter(|c| !c.is_control()).take(MOST_OF_A_WHY).collect();
     result.kept.push(Kept { what: what.to_owned(), why });
     if serde_json::to_vec(&result.kept).map_or(true, |json| json.len() > MOST_KEPT) {

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use super::copy::{drop_cache, place_output, sha256};
 use super::error::{Doing, SettleError};
 use super::journal::{self, JournalFile};
-use super::keep::Keep;
+use super::keep::{self, Keep};
 use super::place::{Place, State, identity_at, identity_of};
 use super::swap::{Ended, Swapping};
 use super::{Outcome, SettleJournal, attributes, record, result};
@@ -94,8 +94,9 @@ pub(super) fn resume(
     output: &OutputFile,
 ) -> Result<Option<Outcome>, SettleError> {
     let goal = Goal::of(state, place, &old.task, output)?;
-    let journal = JournalFile::resume(state, &old.task.job.uid, old)?;
-    carry_out(root, state, place, &old.task, &goal, swap, journal)
+    let mut journal = JournalFile::resume(state, &old.task.job.uid, old)?;
+    let swap = keep::renewed(&goal.keep.folder, swap, goal.keep.until(&old.task, now()), &mut journal)?;
+    carry_out(root, state, place, &old.task, &goal, &swap, journal)
 }
 
 /// Takes the swap to its end; none when another program took the copy away before the file was touched.

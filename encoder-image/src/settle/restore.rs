@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use av1_crds::reasons;
-use av1_crds::wire::{RestoreResult, RestoreTask, Wanted};
+use av1_crds::wire::{RestoreResult, RestoreTask, RestoreVerdict, Wanted};
 use av1_media::identity::{Comparison, compare, same_content};
 use av1_media::journal::{Journal, Record, Swap};
 use av1_media::receipt::Replaced;
@@ -33,7 +33,7 @@ use super::unfinished::Of;
 use super::{keep, record, result};
 use crate::beneath::{Folder, Root};
 use crate::failpoint::durable;
-use crate::role::{PodArgs, RoleFailure};
+use crate::role::{PodArgs, RoleFailure, now};
 use lookup::Plan;
 
 type RestoreJournal = Journal<Restoring>;
@@ -61,8 +61,13 @@ pub(crate) fn run(task: &RestoreTask, args: &PodArgs) -> Result<RestoreResult, R
     super::validate_path(&task.path)?;
     let (root, state) = super::open(args, &task.volume_id, &task.library)?;
     let (job, pod) = (&task.job.uid, &args.pod_uid);
-    super::unfinished::settling(Of { root: &root, state: &state, job, pod, takeover_from: &task.takeover_from })?;
-    Work { root: &root, state: &state, task, pod }.all()
+    let of = Of { root: &root, state: &state, job, pod, takeover_from: &task.takeover_from };
+    let finished = super::unfinished::settling(of)?;
+    let mut result = Work { root: &root, state: &state, task, pod }.all()?;
+    if result.verdict == RestoreVerdict::Refused {
+        result.message = result::behind(finished, result.message);
+    }
+    Ok(result)
 }
 
 /// Ends the restore that a job began; none when it had begun none.
@@ -141,7 +146,7 @@ impl Work<'_> {
         for _ in 0..MOST_STARTS {
             let (mut journal, swap) = match earlier.take() {
                 Some(journal) => match &journal.swap {
-                    Some(swap) => (JournalFile::resume(self.state, &self.stem(), &journal)?, swap.clone()),
+                    Some(swap) => self.resume(&journal, swap, &scene)?,
                     None => continue,
                 },
                 None => match self.prepare(restoring, &scene)? {
@@ -180,6 +185,16 @@ impl Work<'_> {
             }
         }
         Err(SettleError::Parked(format!("the file was taken away {MOST_STARTS} times while it was brought back")))
+    }
+
+    fn resume(&self, journal: &RestoreJournal, swap: &Swap, scene: &Scene) -> Result<(JournalFile, Swap), SettleError> {
+        let mut file = JournalFile::resume(self.state, &self.stem(), journal)?;
+        if swap.kept_name.is_empty() {
+            return Ok((file, swap.clone()));
+        }
+        let until = keep::until(now(), self.task.trash_retention_seconds);
+        let swap = keep::renewed(&scene.keep, swap, Some(until), &mut file)?;
+        Ok((file, swap))
     }
 
     /// Nothing is left to be done.

@@ -27,6 +27,14 @@ pub(super) fn of(task: &SettleTask, outcome: Outcome, left: Vec<String>) -> Sett
     }
 }
 
+/// What a later order came to, behind what became of the swap that was under way and had to be finished first.
+pub(super) fn behind(finished: Option<SettleResult>, message: String) -> String {
+    match finished {
+        Some(swap) => format!("The swap that was under way was finished first: {}. {message}", swap.message),
+        None => message,
+    }
+}
+
 /// The result of a file with a receipt.
 fn settled(receipt: &Receipt, left: Vec<String>) -> SettleResult {
     let before = receipt.source.size;

@@ -288,7 +288,7 @@ impl Bench {
         self.library.clone()
     }
 
-    /// All that jobs left in `.av1` is an hour old.
+    /// All that jobs left in `.av1` is two days old.
     pub fn age(&self) {
         let own = self.library().join(".av1");
         ["work", "state/claims", "state/journal"].iter().for_each(|below| age(&own.join(below)));
@@ -499,7 +499,7 @@ fn age(path: &Path) {
     if path.is_dir() {
         std::fs::read_dir(path).unwrap().for_each(|entry| age(&entry.unwrap().path()));
     }
-    let old = std::time::SystemTime::now() - Duration::from_secs(3_600);
+    let old = std::time::SystemTime::now() - Duration::from_secs(2 * 24 * 3_600);
     std::fs::File::open(path).unwrap().set_modified(old).unwrap();
 }
 

@@ -168,7 +168,7 @@ fn a_work_folder_in_which_a_run_began_again_stays() {
     let bench = Bench::new(Scene::Purge, "Exchange");
     fs::write(bench.library().join(".av1/work/0002-job/1/chunks/2.ivf"), "a new chunk").unwrap();
     let result = done(&bench.next("pod-1", &[], None));
-    assert_eq!((&result["workRemoved"], &result["kept"][0]["what"]), (&json!(0), &json!("0002-job")));
+    assert_eq!((&result["workRemoved"], &result["kept"][0]["what"]), (&json!(0), &json!(".av1/work/0002-job")));
     assert!(result["kept"][0]["why"].as_str().unwrap().contains("begun again"), "{result}");
     assert!(bench.library().join(".av1/work/0002-job/1/chunks/1.ivf").exists());
 }
@@ -199,7 +199,7 @@ fn a_work_folder_stays_as_long_as_its_jobs_journal_tells_of_a_swap() {
                           "newSha256": "n", "keptName": "film.mkv", "at": "2026-01-01T00:00:00Z", "notKept": []});
     fs::write(&journal, format!("{begin}\n{swapping}\n")).unwrap();
     let result = done(&bench.next("pod-1", &[], None));
-    assert_eq!((&result["workRemoved"], &result["kept"][0]["what"]), (&json!(0), &json!("0002-job")));
+    assert_eq!((&result["workRemoved"], &result["kept"][0]["what"]), (&json!(0), &json!(".av1/work/0002-job")));
     assert!(bench.library().join(".av1/work/0002-job/1/chunks/1.ivf").exists());
     fs::write(&journal, format!("{begin}\n")).unwrap();
     let result = done(&bench.changed(r#"{"trash": []}"#));

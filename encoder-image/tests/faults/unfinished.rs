@@ -41,7 +41,7 @@ fn ended_well(run: &Run) -> Result<(), String> {
     if run.code == Some(0) { Ok(()) } else { Err(format!("{run:?}")) }
 }
 
-/// The purge that ends what the deleted job left, as the next pod of a library does it.
+/// The purge that ends what the deleted job left, as the next pod of a library does it, two days later.
 fn purge(bench: &Bench) -> Run {
     bench.age();
     let task = bench.task_with(json!({"unfinished": [JOB], "work": [JOB]}), &["library", "volumeId"]);
@@ -118,4 +118,47 @@ fn a_purge_says_which_swap_it_finished() {
     let result: Value = serde_json::from_str(&run.result).unwrap();
     let told = result["done"]["finished"][0].as_str().unwrap_or_default();
     assert!(told.starts_with(FILM) && told.contains("the original is kept in the trash"), "{run:?}");
+}
+
+#[test]
+fn of_a_job_whose_pod_wrote_within_a_day_nothing_is_ended() {
+    let bench = Bench::new(Scene::Deleted, "Exchange");
+    let journal = bench.library().join(format!(".av1/state/journal/{JOB}.jsonl"));
+    std::fs::File::open(&journal).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    let before = bench.names();
+    let run = bench.next("pod-1", &[], None);
+    assert!(run.result.contains("less than a day ago") && run.result.contains(r#""keptCount":0"#), "{run:?}");
+    assert_eq!(bench.names(), before);
+}
+
+#[test]
+fn an_original_whose_swap_ends_late_is_kept_for_its_full_time() {
+    const LONG_AGO: &str = "2026-01-01T00:00:00Z";
+    for scene in [Scene::Deleted, Scene::Undo] {
+        let bench = Bench::new(scene, "Exchange");
+        if scene == Scene::Undo {
+            assert!(bench.next("pod-1", &[], Some("settle::exchange::before=return(kill)")).killed);
+        }
+        let folder = bench.library().join(".av1/state/journal");
+        let journal = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+        let lines: Vec<String> = std::fs::read_to_string(&journal).unwrap().lines().map(str::to_owned).collect();
+        let aged = lines.into_iter().map(|line| {
+            let mut record: Value = serde_json::from_str(&line).unwrap();
+            if record["record"] == "swapping" {
+                record["until"] = json!(LONG_AGO);
+            }
+            format!("{record}\n")
+        });
+        std::fs::write(&journal, aged.collect::<String>()).unwrap();
+        bench.age();
+        let run = bench.next("pod-2", &["pod-1"], None);
+        ended_well(&run).unwrap();
+        let trash = bench.library().join(format!(".av1/trash/{JOB}"));
+        let entries = std::fs::read_dir(trash).unwrap().map(|entry| entry.unwrap().path());
+        let entries: Vec<String> = entries
+            .filter(|path| path.extension().is_some_and(|e| e == "json"))
+            .map(|path| std::fs::read_to_string(path).unwrap())
+            .collect();
+        assert!(entries.len() == 1 && !entries[0].contains(LONG_AGO), "{scene:?}: {entries:?} {run:?}");
+    }
 }

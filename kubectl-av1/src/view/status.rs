@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use av1_crds::library::{ByteCounts, FileCounts, JobCounts};
+use av1_crds::library::{ByteCounts, FileCounts, JobCounts, KeptFile};
+use av1_crds::paths::{AV1_DIR, TRASH_DIR};
 use av1_crds::{EncodeJob, MediaLibrary, MediaLibraryStatus, Phase, conditions, figures};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -109,16 +110,14 @@ fn needs_attention(
     items
 }
 
-/// Originals that stay in the trash past their time, because what replaced them was changed since.
+/// What purges left: originals past their time, because what replaced them was changed since, and swaps that have not ended.
 fn kept(name: &str, namespace: &str, status: &MediaLibraryStatus) -> Vec<String> {
     let Some(purge) = &status.purge else { return Vec::new() };
-    let mut items: Vec<String> = purge
-        .kept
-        .iter()
-        .take(NAMED)
-        .map(|kept| format!("the original {} is kept past its time: {}", kept.file, kept.message))
-        .collect();
-    let more = purge.kept_count.max(signed(purge.kept.len())) - signed(items.len());
+    let mut items: Vec<String> =
+        purge.kept.iter().take(NAMED).map(|kept| format!("{}: {}", stays(&kept.file), kept.message)).collect();
+    let originals = |kept: &[KeptFile]| signed(kept.iter().filter(|kept| is_original(&kept.file)).count());
+    let named = &purge.kept[..items.len()];
+    let more = purge.kept_count.max(originals(&purge.kept)) - originals(named);
     if more > 0 {
         let originals = count(more, if items.is_empty() { "original" } else { "more original" });
         items.push(format!(
@@ -126,6 +125,19 @@ fn kept(name: &str, namespace: &str, status: &MediaLibraryStatus) -> Vec<String>
         ));
     }
     items
+}
+
+fn is_original(file: &str) -> bool {
+    file.starts_with(&format!("{AV1_DIR}/{TRASH_DIR}/"))
+}
+
+/// What a purge left, by what it is called.
+fn stays(what: &str) -> String {
+    match what {
+        file if is_original(file) => format!("the original {file} is kept past its time"),
+        folder if folder.starts_with(AV1_DIR) => format!("the work folder {folder} stays"),
+        job => format!("what the deleted job {job} began has not ended"),
+    }
 }
 
 /// The reports as text; `namespace` is where they were looked for.

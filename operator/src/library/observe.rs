@@ -50,8 +50,8 @@ pub(crate) struct Observed {
     pub(crate) lost_node: Option<LostNode>,
     /// What other libraries' surveys found.
     pub(crate) surveyed: Vec<SurveyedNode>,
-    /// What waits to be removed from the volume, as unfinished only jobs that do not exist and have
-    /// no pod; asked for only when a purge may begin.
+    /// What waits to be removed from the volume, as unfinished only jobs that do not exist and have no pod; asked for only when a
+    /// purge may begin.
     pub(crate) leftovers: Option<Leftovers>,
     /// Sidecars that are to be written or removed; asked for only when a run may begin.
     pub(crate) sidecars: Option<SidecarPage>,
@@ -204,7 +204,8 @@ pub(crate) async fn observe(namespace: &str, name: &str, context: &Context) -> R
     Ok(Some(observed))
 }
 
-/// Jobs and pods of a role of the library, unless it never ran.
+/// Jobs and pods of a role that writes to the library, unless it never ran. A pod that is being deleted counts until it is gone: it
+/// writes on.
 async fn runs_of(
     role: &str,
     library: &str,
@@ -217,7 +218,7 @@ async fn runs_of(
     let of_role = of_role(library, role);
     let jobs = timed(format!("list {role} Jobs"), batch.list(&of_role)).await?;
     let pods = timed(format!("list {role} pods"), pods.list(&of_role)).await?;
-    Ok((undeleted_jobs(&jobs.items), undeleted_pods(&pods.items)))
+    Ok((undeleted_jobs(&jobs.items), pods.items.iter().map(PodFacts::of).collect()))
 }
 
 /// UIDs of all libraries, while the volume of `library` is not prepared.

@@ -128,7 +128,7 @@ def originals_leave_the_trash_after_their_time_unless_their_replacement_changed(
         kube.wait_for("the volume to be prepared", claims.is_dir, timeout=120)
         claim = claims / hashlib.sha256(BIKES.encode()).hexdigest()
         claim.write_text(json.dumps({"v": 1, "path": BIKES, "job": "deleted-job", "run": 1, "pod": "killed-pod", "at": "2026-01-01T00:00:00Z"}))
-        os.utime(claim, (time.time() - 3_600,) * 2)
+        os.utime(claim, (time.time() - 90_000,) * 2)
         for path in (BIKES, NASTY):
             kube.wait_for(f"{path} to be encoded", lambda path=path: short.phase(path) == "Succeeded", timeout=240)
             if path == BIKES:

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use av1_crds::library::{KeptFile, PurgeStatus};
+use av1_crds::paths::{AV1_DIR, TRASH_DIR, WORK_DIR};
 use av1_crds::wire::{CatalogSummary, Leftovers, MAX_PURGE, PurgeResult, PurgeTask, TrashItem};
 use av1_crds::{EncodeJob, figures, reasons};
 use jiff::{SignedDuration, Timestamp};
@@ -73,9 +74,8 @@ impl Draft<'_> {
         let trash = due(leftovers, &known, observed.now);
         let mut work = nobodys(&leftovers.work, &observed.jobs, observed.unreadable_jobs);
         let mut unfinished = deleted(&leftovers.unfinished, &observed.jobs, observed.unreadable_jobs);
-        for jobs in [&mut work, &mut unfinished] {
-            jobs.retain(|uid| !is_kept(&known, uid, observed.now));
-        }
+        work.retain(|uid| !is_kept(&known, &work_folder(uid), observed.now));
+        unfinished.retain(|uid| !is_kept(&known, uid, observed.now));
         if trash.is_empty() && work.is_empty() && unfinished.is_empty() {
             return;
         }
@@ -118,7 +118,8 @@ impl Draft<'_> {
         let freed = whole(result.bytes);
         let mut events = Vec::new();
         self.purge_status(|p| {
-            let listed = [&mut p.trash, &mut p.work, &mut p.unfinished].map(std::mem::take).concat();
+            let folders = std::mem::take(&mut p.work).iter().map(|uid| work_folder(uid)).collect();
+            let listed = [std::mem::take(&mut p.trash), std::mem::take(&mut p.unfinished), folders].concat();
             p.ended_pods.clear();
             (p.active, p.pod_uid, p.failures) = (false, None, 0);
             p.finished_at = Some(now.to_string());
@@ -132,10 +133,12 @@ impl Draft<'_> {
                 p.kept.retain(|k| k.file != kept.what);
                 p.kept.push(KeptFile { file: kept.what.clone(), message: kept.why.clone(), at: now.to_string() });
                 let note = format!("{}: {}", kept.what, kept.why);
-                events.push(EventDraft::warning("OriginalKept", "Purge", note).about(&kept.what));
+                events.push(EventDraft::warning(kept_reason(&kept.what), "Purge", note).about(&kept.what));
             }
-            p.kept_count = i64::from(result.kept_count).max(i64::try_from(p.kept.len()).unwrap_or(i64::MAX));
-            let more_than_named = usize::try_from(result.kept_count).is_ok_and(|n| n > result.kept.len());
+            let originals = p.kept.iter().filter(|k| kept_reason(&k.file) == ORIGINAL_KEPT).count();
+            p.kept_count = i64::from(result.kept_count).max(i64::try_from(originals).unwrap_or(i64::MAX));
+            let named = result.kept.iter().filter(|k| kept_reason(&k.what) == ORIGINAL_KEPT).count();
+            let more_than_named = usize::try_from(result.kept_count).is_ok_and(|n| n > named);
             if more_than_named || p.kept.len() > MOST_KEPT {
                 p.kept.truncate(MOST_KEPT);
                 p.not_before = Some(in_seconds(now, 3_600));
@@ -188,6 +191,23 @@ fn due(leftovers: &Leftovers, known: &PurgeStatus, now: Timestamp) -> Vec<String
     };
     let files = leftovers.due.iter().filter(|item| !is_kept(known, &item.trash, now)).take(MAX_PURGE).take_while(fits);
     files.map(|item| item.trash.clone()).collect()
+}
+
+/// Reason of the Event about an original that stays in the trash.
+const ORIGINAL_KEPT: &str = "OriginalKept";
+
+/// Reason of the Event about what stays.
+fn kept_reason(what: &str) -> &'static str {
+    match what.strip_prefix(AV1_DIR) {
+        Some(below) if below.starts_with(&format!("/{TRASH_DIR}/")) => ORIGINAL_KEPT,
+        Some(_) => "WorkFolderKept",
+        None => "SwapUnfinished",
+    }
+}
+
+/// As a purge names the work folder of a job that stays.
+fn work_folder(uid: &str) -> String {
+    format!("{AV1_DIR}/{WORK_DIR}/{uid}")
 }
 
 /// Whether something on an earlier list stayed, not long ago.

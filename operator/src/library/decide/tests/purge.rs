@@ -157,13 +157,34 @@ fn what_was_purged_is_counted_and_what_was_kept_is_named_and_left_alone_for_a_da
 fn events_about_kept_originals_are_short_enough_for_any_path_and_told_apart() {
     let mut o = library(Some(active()));
     let kept: Vec<_> =
-        ["a", "b"].map(|n| json!({"what": format!("{}/{n}.mkv", "ü".repeat(300)), "why": "changed"})).into();
+        ["a", "b"].map(|n| json!({"what": format!(".av1/trash/{}/{n}.mkv", "ü".repeat(300)), "why": "changed"})).into();
     o.purge_pods =
         vec![purge_pod(0, json!({"done": {"purged": 0, "workRemoved": 0, "bytes": 0, "keptCount": 2, "kept": kept}}))];
     let events = decide(&o, &options()).events;
     let actions: Vec<&str> = events.iter().filter(|e| e.reason == "OriginalKept").map(|e| e.action.as_str()).collect();
     assert!(actions.len() == 2 && actions[0] != actions[1], "{actions:?}");
     assert!(actions.iter().all(|action| action.len() <= 128 && action.starts_with("Purge-")), "{actions:?}");
+}
+
+#[test]
+fn what_stays_is_told_by_what_it_is_and_originals_alone_are_counted() {
+    let mut o = library(Some(PurgeStatus { unfinished: vec!["gone".into()], ..active() }));
+    let kept = [TRASH, ".av1/work/dead", "gone"].map(|what| json!({"what": what, "why": "w"}));
+    o.purge_pods =
+        vec![purge_pod(0, json!({"done": {"purged": 0, "workRemoved": 0, "bytes": 0, "keptCount": 1, "kept": kept}}))];
+    let decision = decide(&o, &options());
+    let reasons: Vec<&str> = decision
+        .events
+        .iter()
+        .map(|e| e.reason.as_str())
+        .filter(|r| r.ends_with("ept") || r.starts_with("Swap"))
+        .collect();
+    assert_eq!(reasons, ["OriginalKept", "WorkFolderKept", "SwapUnfinished"]);
+    let purge = decision.status.purge.clone().unwrap();
+    assert_eq!((purge.kept_count, purge.kept.len(), purge.not_before.is_none()), (1, 3, true));
+    let again = library(Some(PurgeStatus { finished_at: None, ..purge }));
+    let listed = purge_of(&again);
+    assert_eq!((listed.trash.len(), listed.work.len(), listed.unfinished.len()), (0, 0, 0), "not for a day");
 }
 
 #[test]
