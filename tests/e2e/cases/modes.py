@@ -96,7 +96,7 @@ def another_container_takes_the_place_under_its_own_name_until_undo():
 
 def a_quality_that_is_aimed_at_is_measured_and_told():
     target = {"metric": "Ssimulacra2", "min": "60", "max": "75"}
-    with Mode("quality", encode={"profile": "TargetQuality", "preset": 8, "targetQuality": target}, pods={"cpus": "Auto"}) as library:
+    with Mode("quality", encode={"profile": "TargetQuality", "targetQuality": target}) as library:
         status = library.job(BIKES)["status"]
         assert library.ended() in {("Succeeded", "Encoded"), ("Rejected", "NotSmaller")}, status["outcome"]
         assert status["settings"]["targetQuality"] == target, status["settings"]
