@@ -41,6 +41,19 @@ pub const REPORT_FILE: &str = "report.json";
 /// Pictures of source and output in a run's work folder.
 pub const STILLS_FILE: &str = "stills.json";
 
+/// Whether a text is a UID of a job or a pod as it stands in names below [`AV1_DIR`]: what could lead elsewhere is none.
+#[must_use]
+pub fn is_uid(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// Whether a path below a library's root is in its trash.
+#[must_use]
+pub fn is_in_trash(path: &str) -> bool {
+    let below = path.strip_prefix(AV1_DIR).and_then(|rest| rest.strip_prefix('/'));
+    below.and_then(|below| below.strip_prefix(TRASH_DIR)).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// File name of a run's stills in [`STILLS_DIR`].
 #[must_use]
 pub fn stills_name(job_uid: &str, run: i64) -> String {

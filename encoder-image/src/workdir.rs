@@ -31,7 +31,7 @@ const DEPTH: u32 = 3;
 /// Makes the folder.
 pub(crate) fn run(task: &EncodeTask, args: &PodArgs) -> Result<WorkdirResult, RoleFailure> {
     let uid = &task.job.uid;
-    if uid.is_empty() || uid.len() > 64 || !uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+    if !paths::is_uid(uid) {
         return Err(RoleFailure::bad_input(reasons::INVALID_TASK, format!("{uid:?} is not the UID of a job")));
     }
     let root = Root::open(&args.state_root).map_err(|e| failure("opening the library's .av1", &e))?;

@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use av1_crds::paths::{AV1_DIR, RECEIPTS_DIR, REPORT_FILE, STILLS_DIR, WORK_DIR, stills_name};
+use av1_crds::paths::{AV1_DIR, RECEIPTS_DIR, REPORT_FILE, STILLS_DIR, WORK_DIR, is_uid, stills_name};
 use av1_crds::wire::{CatalogSummary, MAX_STILLS, PlanPage};
 use av1_media::receipt::{MAX_RECEIPTS_JSON, file_name};
 use axum::extract::{Path as UrlPath, Query, State};
@@ -154,8 +154,7 @@ async fn stills(State(shared): State<Arc<Shared>>, UrlPath((uid, run)): UrlPath<
 
 /// The number of a run, when both words name one and can be part of a file's name.
 fn run_of(uid: &str, run: &str) -> Option<u32> {
-    let plain = !uid.is_empty() && uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    run.parse().ok().filter(|_| plain)
+    run.parse().ok().filter(|_| is_uid(uid))
 }
 
 fn unnamed() -> Response {

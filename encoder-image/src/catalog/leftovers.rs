@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use av1_crds::paths::{AV1_DIR, TRASH_DIR, WORK_DIR};
+use av1_crds::paths::{AV1_DIR, TRASH_DIR, WORK_DIR, is_uid};
 use av1_crds::wire::{Leftovers, TrashItem};
 use av1_media::trash::{SUFFIX, TrashEntry};
 use jiff::Timestamp;
@@ -123,10 +123,6 @@ fn folders(root: &Root, below: &str) -> Vec<(Folder, String)> {
     let names = parent.names().unwrap_or_default();
     let names = names.into_iter().filter_map(|name| name.into_string().ok()).filter(|name| is_uid(name));
     names.filter_map(|name| Some((parent.open_folder(Path::new(&name)).ok()?, name))).collect()
-}
-
-fn is_uid(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// Jobs whose last change is long enough ago, sorted.

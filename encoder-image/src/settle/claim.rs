@@ -173,7 +173,19 @@ fn confirm(claims: &Folder, chain: &[OsString], own: &ClaimFile) -> Result<(), S
 }
 
 impl Claim {
-    /// Lets go.
+    /// Lets go; a claim that stays is taken over by the next pod.
+    pub(super) fn let_go(self, state: &State) {
+        if let Err(error) = self.release(state) {
+            tracing::warn!(
+                "the claim on the path could not be removed ({error}); the operator's next pod takes it over"
+            );
+        }
+    }
+
+    /// Removes the chain.
+    ///
+    /// # Errors
+    /// When some of it stays.
     pub(super) fn release(self, state: &State) -> io::Result<()> {
         for name in &self.chain {
             durable("settle::claim::release", || state.claims.unlink(name))?;

@@ -30,9 +30,7 @@ pub(crate) fn run(task: &MarkTask, args: &PodArgs) -> Result<MarkResult, RoleFai
     let who = Who { path: &task.path, job, run: task.job.run, takeover_from };
     let claim = claim::take(&state, who, pod).map_err(|error| error.failure(false))?;
     let marked = mark(&root, task);
-    if let Err(error) = claim.release(&state) {
-        tracing::warn!("the claim on the path could not be removed ({error}); the operator's next pod takes it over");
-    }
+    claim.let_go(&state);
     let marked = marked.map_err(|error| error.failure(false))?;
     Ok(MarkResult { message: result::behind(finished, marked.message), ..marked })
 }

@@ -73,8 +73,8 @@ pub(crate) fn run(task: &SettleTask, args: &PodArgs) -> Result<SettleResult, Rol
     // A job whose names may be half changed keeps its claim: only its own next pod may go on.
     let keep = settled.is_err() && swapping();
     let settled = settled.map_err(|error| if keep { error.failure(true) } else { give_up(&root, &state, task, error) });
-    if !keep && let Err(error) = claim.release(&state) {
-        tracing::warn!("the claim on the path could not be removed ({error}); the operator's next pod takes it over");
+    if !keep {
+        claim.let_go(&state);
     }
     settled
 }
@@ -139,7 +139,7 @@ fn is_in_other_container(path: &str, target: &str) -> bool {
 fn validate_uids(jobs: &[&str], pod: &str, takeover_from: &[String]) -> Result<(), SettleError> {
     let pods = std::iter::once(pod).chain(takeover_from.iter().map(String::as_str)).map(|uid| ("pod", uid));
     for (what, uid) in jobs.iter().map(|uid| ("job", *uid)).chain(pods) {
-        if uid.is_empty() || uid.len() > 64 || !uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        if !paths::is_uid(uid) {
             return Err(SettleError::Invalid(format!("{uid:?} is not the UID of a {what}")));
         }
     }

@@ -121,10 +121,8 @@ impl Work<'_> {
         let done = self.carry_out(restoring, earlier);
         // A job whose names may be half changed keeps its claim: only its own next pod may go on.
         let keep = done.is_err() && swapping();
-        if !keep && let Err(error) = claim.release(self.state) {
-            tracing::warn!(
-                "the claim on the path could not be removed ({error}); the operator's next pod takes it over"
-            );
+        if !keep {
+            claim.let_go(self.state);
         }
         done.map_err(|error| error.failure(keep))
     }

@@ -71,9 +71,7 @@ pub(super) fn settling(of: Of<'_>) -> Result<Option<SettleResult>, SettleError> 
     let claim = claim::take(of.state, who, of.pod)?;
     // The claim stays after an error: names may be half changed.
     let ended = end(of, old, swap)?;
-    if let Err(error) = claim.release(of.state) {
-        tracing::warn!("the claim on {:?} could not be removed: {error}", task.path);
-    }
+    claim.let_go(of.state);
     Ok(ended)
 }
 
@@ -140,8 +138,6 @@ fn discard(of: Of<'_>, task: &SettleTask) -> Result<(), SettleError> {
         Err(error) => Err(error),
     };
     remove_empty_trash(of.state, of.job);
-    if let Err(error) = claim.release(of.state) {
-        tracing::warn!("the claim on {:?} could not be removed: {error}", task.path);
-    }
+    claim.let_go(of.state);
     cleared
 }

@@ -48,28 +48,26 @@ fn purge(bench: &Bench) -> Run {
     bench.run("purge", &task, "pod-purge", &[], None)
 }
 
-#[test]
-fn what_a_deleted_jobs_settling_began_is_ended_by_a_purge() {
-    each(Scene::Replace, "settling of a deleted job", |bench, swapping, wanted| {
+/// A purge ends what a deleted job began; the name holds `untouched` when that was nothing.
+fn ended_by_a_purge(scene: Scene, what: &str, untouched: fn(&Bench) -> &[u8]) {
+    each(scene, what, |bench, swapping, wanted| {
         let run = purge(bench);
         ended_well(&run)?;
         if !swapping {
-            return holds(bench, &bench.original, "nothing was begun");
+            return holds(bench, untouched(bench), "nothing was begun");
         }
         if bench.end() == *wanted { Ok(()) } else { Err(format!("{run:?}: {:?}", bench.end())) }
     });
 }
 
 #[test]
+fn what_a_deleted_jobs_settling_began_is_ended_by_a_purge() {
+    ended_by_a_purge(Scene::Replace, "settling of a deleted job", |bench| &bench.original);
+}
+
+#[test]
 fn what_a_deleted_jobs_restore_began_is_ended_by_a_purge() {
-    each(Scene::Undo, "restore of a deleted job", |bench, swapping, wanted| {
-        let run = purge(bench);
-        ended_well(&run)?;
-        if !swapping {
-            return holds(bench, &bench.output, "nothing was begun");
-        }
-        if bench.end() == *wanted { Ok(()) } else { Err(format!("{run:?}: {:?}", bench.end())) }
-    });
+    ended_by_a_purge(Scene::Undo, "restore of a deleted job", |bench| &bench.output);
 }
 
 #[test]

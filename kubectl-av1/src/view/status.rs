@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use av1_crds::library::{ByteCounts, FileCounts, JobCounts, KeptFile};
-use av1_crds::paths::{AV1_DIR, TRASH_DIR};
+use av1_crds::paths::{AV1_DIR, is_in_trash};
 use av1_crds::{EncodeJob, MediaLibrary, MediaLibraryStatus, Phase, conditions, figures};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -115,7 +115,7 @@ fn kept(name: &str, namespace: &str, status: &MediaLibraryStatus) -> Vec<String>
     let Some(purge) = &status.purge else { return Vec::new() };
     let mut items: Vec<String> =
         purge.kept.iter().take(NAMED).map(|kept| format!("{}: {}", stays(&kept.file), kept.message)).collect();
-    let originals = |kept: &[KeptFile]| signed(kept.iter().filter(|kept| is_original(&kept.file)).count());
+    let originals = |kept: &[KeptFile]| signed(kept.iter().filter(|kept| is_in_trash(&kept.file)).count());
     let named = &purge.kept[..items.len()];
     let more = purge.kept_count.max(originals(&purge.kept)) - originals(named);
     if more > 0 {
@@ -127,14 +127,10 @@ fn kept(name: &str, namespace: &str, status: &MediaLibraryStatus) -> Vec<String>
     items
 }
 
-fn is_original(file: &str) -> bool {
-    file.starts_with(&format!("{AV1_DIR}/{TRASH_DIR}/"))
-}
-
 /// What a purge left, by what it is called.
 fn stays(what: &str) -> String {
     match what {
-        file if is_original(file) => format!("the original {file} is kept past its time"),
+        file if is_in_trash(file) => format!("the original {file} is kept past its time"),
         folder if folder.starts_with(AV1_DIR) => format!("the work folder {folder} stays"),
         job => format!("what the deleted job {job} began has not ended"),
     }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use av1_crds::library::{KeptFile, PurgeStatus};
-use av1_crds::paths::{AV1_DIR, TRASH_DIR, WORK_DIR};
+use av1_crds::paths::{AV1_DIR, WORK_DIR, is_in_trash};
 use av1_crds::wire::{CatalogSummary, Leftovers, MAX_PURGE, PurgeResult, PurgeTask, TrashItem};
 use av1_crds::{EncodeJob, figures, reasons};
 use jiff::{SignedDuration, Timestamp};
@@ -135,9 +135,9 @@ impl Draft<'_> {
                 let note = format!("{}: {}", kept.what, kept.why);
                 events.push(EventDraft::warning(kept_reason(&kept.what), "Purge", note).about(&kept.what));
             }
-            let originals = p.kept.iter().filter(|k| kept_reason(&k.file) == ORIGINAL_KEPT).count();
+            let originals = p.kept.iter().filter(|k| is_in_trash(&k.file)).count();
             p.kept_count = i64::from(result.kept_count).max(i64::try_from(originals).unwrap_or(i64::MAX));
-            let named = result.kept.iter().filter(|k| kept_reason(&k.what) == ORIGINAL_KEPT).count();
+            let named = result.kept.iter().filter(|k| is_in_trash(&k.what)).count();
             let more_than_named = usize::try_from(result.kept_count).is_ok_and(|n| n > named);
             if more_than_named || p.kept.len() > MOST_KEPT {
                 p.kept.truncate(MOST_KEPT);
@@ -193,15 +193,12 @@ fn due(leftovers: &Leftovers, known: &PurgeStatus, now: Timestamp) -> Vec<String
     files.map(|item| item.trash.clone()).collect()
 }
 
-/// Reason of the Event about an original that stays in the trash.
-const ORIGINAL_KEPT: &str = "OriginalKept";
-
 /// Reason of the Event about what stays.
 fn kept_reason(what: &str) -> &'static str {
-    match what.strip_prefix(AV1_DIR) {
-        Some(below) if below.starts_with(&format!("/{TRASH_DIR}/")) => ORIGINAL_KEPT,
-        Some(_) => "WorkFolderKept",
-        None => "SwapUnfinished",
+    match what {
+        file if is_in_trash(file) => "OriginalKept",
+        folder if folder.starts_with(AV1_DIR) => "WorkFolderKept",
+        _ => "SwapUnfinished",
     }
 }
 
