@@ -79,7 +79,7 @@ fuzz: packages ## every parser of foreign text against damaged and random input;
 
 bench: ## the ratios of docs/benchmarks.md; ARGS=--json for a list of objects
 	@$(MAKE) images >&2
-	@cargo build --release --package av1-operator
+	@cargo build --release --package av1-operator --package av1-agent
 	@tests/bench/run $(ARGS)
 
 $(CARGO_DENY): | packages
