@@ -266,6 +266,10 @@ pub struct EncodeJobStatus {
     /// What the next runs get, since one was killed because its memory ran out; another try that the user asks for begins without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub out_of_memory: Option<OutOfMemory>,
+    /// Nodes on which runs failed for another reason than their memory, or were lost, the latest last: the next runs go elsewhere where
+    /// they can. Another try that the user asks for begins without.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed_nodes: Vec<String>,
     /// The pod of the current run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_name: Option<String>,

@@ -244,6 +244,9 @@ fn took(status: &EncodeJobStatus, ended: Option<Timestamp>) -> String {
         words.push(format!("out of memory {}", count(out_of_memory.kills, "time")));
     }
     words.extend(status.node_name.as_ref().map(|node| format!("on {node}")));
+    if !status.failed_nodes.is_empty() {
+        words.push(format!("failed on {}", status.failed_nodes.join(" and ")));
+    }
     words.join(", ")
 }
 

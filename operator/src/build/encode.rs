@@ -139,39 +139,44 @@ fn with_node(wanted: Option<Affinity>, node: Option<Affinity>) -> Option<Affinit
     Some(wanted)
 }
 
-/// What there is, and the nodes of `place`: no others where it has `only`, and those it prefers first.
+/// What there is, and the nodes of `place`: no others where it has `only`, first those that it prefers, and last those that it avoids.
 fn with_hosts(affinity: Option<Affinity>, place: &Placing) -> Option<Affinity> {
     /// Less than what a user may say with the greatest weight.
-    const WEIGHT: i32 = 50;
-    let among = |hosts: &[String]| NodeSelectorRequirement {
-        key: HOST_LABEL.to_owned(),
-        operator: "In".to_owned(),
-        values: Some(hosts.to_vec()),
-    };
-    if place.only.is_none() && place.preferred.is_empty() {
+    const BETTER: i32 = 50;
+    /// Less than that: the one node that is better is not passed over for one that is not.
+    const ELSEWHERE: i32 = 40;
+    let hosts = |hosts: &[String]| requirement(HOST_LABEL, "In", hosts);
+    if place.only.is_none() && place.preferred.is_empty() && place.avoided.is_empty() {
         return affinity;
     }
     let mut affinity = affinity.unwrap_or_default();
     let of_nodes = affinity.node_affinity.get_or_insert_default();
-    if let Some(hosts) = &place.only {
+    if let Some(only) = &place.only {
         let required = of_nodes.required_during_scheduling_ignored_during_execution.get_or_insert_default();
         if required.node_selector_terms.is_empty() {
             required.node_selector_terms.push(NodeSelectorTerm::default());
         }
         for term in &mut required.node_selector_terms {
-            term.match_expressions.get_or_insert_default().push(among(hosts));
+            term.match_expressions.get_or_insert_default().push(hosts(only));
         }
     }
+    let mut prefer = |weight, preference| {
+        let preferred = of_nodes.preferred_during_scheduling_ignored_during_execution.get_or_insert_default();
+        preferred.push(PreferredSchedulingTerm { weight, preference });
+    };
     if !place.preferred.is_empty() {
-        of_nodes.preferred_during_scheduling_ignored_during_execution.get_or_insert_default().push(
-            PreferredSchedulingTerm {
-                weight: WEIGHT,
-                preference: NodeSelectorTerm {
-                    match_expressions: Some(vec![among(&place.preferred)]),
-                    match_fields: None,
-                },
-            },
-        );
+        let match_expressions = Some(vec![hosts(&place.preferred)]);
+        prefer(BETTER, NodeSelectorTerm { match_expressions, match_fields: None });
+    }
+    if !place.avoided.is_empty() {
+        // The field takes one name at a time.
+        let others = |node| requirement("metadata.name", "NotIn", std::slice::from_ref(node));
+        let match_fields = Some(place.avoided.iter().map(others).collect());
+        prefer(ELSEWHERE, NodeSelectorTerm { match_expressions: None, match_fields });
     }
     Some(affinity)
+}
+
+fn requirement(key: &str, operator: &str, values: &[String]) -> NodeSelectorRequirement {
+    NodeSelectorRequirement { key: key.to_owned(), operator: operator.to_owned(), values: Some(values.to_vec()) }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Placing {
     pub(crate) only: Option<Vec<String>>,
     /// Host names of the nodes that are better.
     pub(crate) preferred: Vec<String>,
+    /// Names of nodes that it goes to only when no other can take it.
+    pub(crate) avoided: Vec<String>,
     /// Nodes that can take it.
     pub(crate) eligible: usize,
     /// Encoder processes.
@@ -124,6 +126,7 @@ pub(crate) fn place(
         size: PodSize { cpus, memory_mib },
         only: (refused || epyc == Epyc::Required).then(|| hosts(&eligible)),
         preferred: if preferred.len() < eligible.len() { hosts(&preferred) } else { Vec::new() },
+        avoided: Vec::new(),
         eligible: eligible.len(),
         workers: workers(resources, pixels).0,
         most_memory_mib,

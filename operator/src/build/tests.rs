@@ -314,6 +314,18 @@ fn the_nodes_that_were_chosen_are_asked_for_beside_what_the_user_asks() {
 }
 
 #[test]
+fn nodes_on_which_a_run_failed_are_avoided_where_there_are_others() {
+    let place = Placing { avoided: vec!["a".into(), "b".into()], ..place_of(None, &[]) };
+    let job = serde_json::to_value(encode_at(&library(), &place)).unwrap();
+    let rules = &job["spec"]["template"]["spec"]["affinity"]["nodeAffinity"];
+    let but = |node: &str| json!({"key": "metadata.name", "operator": "NotIn", "values": [node]});
+    assert_eq!(
+        rules,
+        &json!({"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 40, "preference": {"matchFields": [but("a"), but("b")]}}]})
+    );
+}
+
+#[test]
 fn a_survey_sees_nothing_of_the_library_and_runs_on_its_node_alone() {
     let mut library = library();
     library.spec.pods =

@@ -137,6 +137,7 @@ impl Draft<'_> {
             (status.retry, status.failures, status.lost, status.fruitless) = (spec.retry, 0, 0, 0);
             status.not_before = None;
             status.out_of_memory = None;
+            status.failed_nodes.clear();
         }
         if spec.suspend && order(&self.observed.job).is_none() {
             self.pause(&Suspension::asked("spec.suspend is true"));

@@ -159,9 +159,7 @@ impl Draft<'_> {
         let status = &mut self.out.status;
         status.pod_name = Some(pod.name.clone());
         status.pod_uid = Some(pod.uid.clone());
-        if pod.node.is_some() {
-            status.node_name.clone_from(&pod.node);
-        }
+        status.node_name.clone_from(&pod.node);
     }
 
     fn pod_ended(&mut self, pod: &PodFacts, ended: &Ended, stopped: bool) {
@@ -201,7 +199,10 @@ impl Draft<'_> {
         if let Some(suspension) = self.suspension() {
             return self.pause(&suspension);
         }
-        self.out.status.lost += i64::from(reason == reasons::POD_LOST);
+        if reason == reasons::POD_LOST {
+            self.out.status.lost += 1;
+            self.go_elsewhere();
+        }
         self.out.status.fruitless += 1;
         let runs = self.out.status.fruitless;
         if runs >= MOST {
@@ -217,6 +218,9 @@ impl Draft<'_> {
     /// The run failed.
     pub(super) fn run_failed(&mut self, why: &str, message: &str, retryable: bool) {
         self.out.status.failures += 1;
+        if why != reasons::OUT_OF_MEMORY {
+            self.go_elsewhere();
+        }
         let failures = self.out.status.failures;
         let most = self.attempts();
         self.out.status.outcome = Some(av1_crds::job::Outcome {
@@ -238,6 +242,19 @@ impl Draft<'_> {
                 pause,
                 &format!("attempt {failures} of {most} failed with {why}: {message}; the next one in {pause} s"),
             );
+        }
+    }
+
+    /// The next runs prefer other nodes than this one's, whose fault it may have been.
+    fn go_elsewhere(&mut self) {
+        /// More of them are a sign that it was not.
+        const MOST: usize = 8;
+        let status = &mut self.out.status;
+        if let Some(node) = status.node_name.clone().filter(|_| status.pod_uid.is_some()) {
+            status.failed_nodes.retain(|known| *known != node);
+            status.failed_nodes.push(node);
+            let surplus = status.failed_nodes.len().saturating_sub(MOST);
+            status.failed_nodes.drain(..surplus);
         }
     }
 
@@ -318,13 +335,14 @@ pub(super) fn placing(
     let known = library.status.as_ref().and_then(|s| s.placement.as_ref()).map_or(&[][..], |p| p.nodes.as_slice());
     let nodes: Vec<NodeFacts> = observed.nodes.iter().cloned().map(|node| node.with(known)).collect();
     let place = place(&pods, only_node(library).as_deref(), told.or(seen), &nodes)?;
-    Ok(match status.out_of_memory {
+    let place = match status.out_of_memory {
         Some(before) => place.relieved(Relief {
             memory_mib: u64::try_from(before.memory_bytes).unwrap_or(0).div_ceil(1 << 20),
             workers: before.workers,
         }),
         None => place,
-    })
+    };
+    Ok(Placing { avoided: status.failed_nodes, ..place })
 }
 
 /// Id of the library's volume and the user that its pods run as, once prepared.

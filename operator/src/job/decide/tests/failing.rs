@@ -56,6 +56,37 @@ fn a_lost_pod_is_no_failure_until_twenty_in_a_row_finished_nothing() {
 }
 
 #[test]
+fn the_next_run_prefers_other_nodes_than_those_where_one_failed_or_was_lost() {
+    let ends = |status: Value, how: PodState| {
+        let o = Observed {
+            batch_jobs: vec![batch("encode", 1)],
+            pods: vec![PodFacts { node: Some("b".into()), ..pod("encode", 1, how) }],
+            ..observed(status)
+        };
+        decide(&o, &options()).status
+    };
+    let began = || json!({"phase": "Encoding", "run": 1, "nodeName": "a", "failedNodes": ["b", "a"]});
+    let failed = || ended(1, json!({"failed": {"reason": "EncodeFailed", "message": "m", "retryable": true}}));
+    let status = ends(began(), failed());
+    assert_eq!((status.failures, status.failed_nodes), (1, vec!["a".to_owned(), "b".into()]));
+    let lost = ended(255, json!(""));
+    assert_eq!(ends(json!({"phase": "Encoding", "run": 1}), lost).failed_nodes, ["b"]);
+    let full = ended(1, json!({"failed": {"reason": "NoSpace", "message": "m", "retryable": true}}));
+    assert!(ends(json!({"phase": "Encoding", "run": 1}), full).failed_nodes.is_empty(), "it is the volume's fault");
+
+    let next = observed(json!({"phase": "Encoding", "run": 2, "failedNodes": ["b"]}));
+    let decision = decide(&next, &options());
+    let Some(Action::Create(job)) = decision.actions.first() else { panic!("{:?}", decision.actions) };
+    let affinity = json!(job.spec.clone().unwrap().template.spec.unwrap().affinity);
+    let avoided = &affinity["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0];
+    assert_eq!(avoided["preference"]["matchFields"][0]["values"], json!(["b"]), "{affinity}");
+
+    let mut again = observed(json!({"phase": "Queued", "failedNodes": ["b"]}));
+    again.job.spec.retry = 1;
+    assert!(decide(&again, &options()).status.failed_nodes.is_empty());
+}
+
+#[test]
 fn an_encode_that_gets_on_between_two_lost_pods_is_never_given_up() {
     let mut o = observed(json!({"phase": "Encoding", "run": 20, "lost": 19, "fruitless": 19, "podUid": "encode-20"}));
     o.batch_jobs = vec![batch("encode", 20)];
