@@ -74,7 +74,7 @@ fn cpu_manager(facts: &Facts, surveyed: &BTreeMap<&str, &SurveyedNode>) -> Findi
         return Finding::problem(
             CHECK,
             format!("encode pods share their CPUs with other pods on {}", listed(&shared)),
-            "set cpuManagerPolicy: static in the kubelet's configuration there, remove its cpu_manager_state and restart it",
+            "encodes run all the same. For CPUs of their own drain the node, write cpuManagerPolicy: static and reservedSystemCPUs (such as \"0,1\"; without it the kubelet does not start) into the kubelet's configuration, remove its cpu_manager_state and restart it",
         );
     }
     let without: Vec<String> = surveyed

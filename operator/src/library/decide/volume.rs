@@ -87,7 +87,7 @@ fn host_path(observed: &Observed, options: &Options) -> Option<Trouble> {
     Some(Trouble::person(
         reason::HOST_PATH_NOT_ALLOWED,
         format!(
-            "hostPath {} is not below a prefix that the operator allows ({allowed}): use a PersistentVolumeClaim, or start the operator with --allow-host-path",
+            "hostPath {} is not below a prefix that the operator allows ({allowed}): use a PersistentVolumeClaim, or start the operator with --allow-host-path (allowHostPath in the chart)",
             wanted.path
         ),
     ))
@@ -103,7 +103,7 @@ pub(super) fn root_refused(why: &str) -> Trouble {
     Trouble::person(
         reason::ROOT_NOT_ALLOWED,
         format!(
-            "{why}: the operator does not run pods as root. Give the files to an ordinary user, set spec.pods.runAsUser to one that may change them, or start the operator with --allow-root"
+            "{why}: the operator does not run pods as root. Give the files to an ordinary user, set spec.pods.runAsUser to one that may change them, or start the operator with --allow-root (allowRoot in the chart)"
         ),
     )
 }
