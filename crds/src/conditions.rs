@@ -84,6 +84,8 @@ pub mod reason {
         REFUSED = "Refused";
         /// No node fits the pod; the message quotes the scheduler.
         UNSCHEDULABLE = "Unschedulable";
+        /// The pod has a node and does not start there: its image or a volume is not to be had.
+        NOT_STARTED = "NotStarted";
         /// The pod's CPUs are shared with other pods.
         SHARED_CPUS = "SharedCpus";
         /// The pod's CPUs are its own.

@@ -112,6 +112,7 @@ pub struct Source {
     #[schemars(length(min = 1, max = 4096))]
     #[x_kube(validation = ("!self.startsWith('/')", "spec.source.path is relative to the library's root: remove the leading slash"))]
     #[x_kube(validation = ("self.split('/').all(part, part != '..')", "spec.source.path must stay below the library's root: remove the .. from it"))]
+    #[x_kube(validation = ("self.startsWith('/') || self.split('/').all(part, part != '' && part != '.')", "spec.source.path has one spelling: write single slashes between names, without . and without one at the end"))]
     pub path: String,
 }
 

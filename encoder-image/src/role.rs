@@ -103,7 +103,16 @@ impl RoleFailure {
 
     /// Any other failure.
     pub(crate) fn new(reason: &str, message: impl Into<String>, retryable: bool, exit: u8) -> Self {
-        Self { failure: PodFailure { reason: reason.to_owned(), message: message.into(), retryable }, exit }
+        Self {
+            failure: PodFailure { reason: reason.to_owned(), message: message.into(), retryable, released: false },
+            exit,
+        }
+    }
+
+    /// Whether the claim that the pod had taken is let go of.
+    pub(crate) fn released(mut self, released: bool) -> Self {
+        self.failure.released = released;
+        self
     }
 }
 

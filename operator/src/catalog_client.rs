@@ -54,9 +54,9 @@ impl CatalogClient {
         self.json(address, &format!("v1/candidates?offset={offset}&limit={limit}&largest={largest}")).await
     }
 
-    /// What waits to be removed from the volume.
-    pub(crate) async fn leftovers(&self, address: &str, limit: usize) -> Result<Leftovers, CatalogError> {
-        self.json(address, &format!("v1/leftovers?limit={limit}")).await
+    /// What waits to be removed from the volume, without the first `offset` originals.
+    pub(crate) async fn leftovers(&self, address: &str, offset: u64, limit: usize) -> Result<Leftovers, CatalogError> {
+        self.json(address, &format!("v1/leftovers?offset={offset}&limit={limit}")).await
     }
 
     /// Sidecars that are to be written or removed, after the path `after`.

@@ -9,7 +9,8 @@ use av1_crds::labels;
 use av1_crds::quantity::parse_bytes;
 use av1_crds::reasons::{self, exit};
 use av1_crds::wire::{PodFailure, PodResult};
-use k8s_openapi::api::core::v1::{Container, ContainerStateTerminated, Pod, PodSpec, PodStatus};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container, ContainerStateTerminated, ContainerStatus, Pod, PodSpec, PodStatus};
 use kube::ResourceExt;
 use serde::de::DeserializeOwned;
 
@@ -23,7 +24,18 @@ pub(crate) struct PodFacts {
     pub(crate) node: Option<String>,
     /// Memory limit of the main container, in bytes.
     pub(crate) memory: Option<u64>,
+    /// While none of its containers has begun.
+    pub(crate) setup: Option<Setup>,
     pub(crate) state: PodState,
+}
+
+/// How far a pod is none of whose containers has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Setup {
+    /// When the scheduler chose the node; until then, when the pod was made.
+    pub(crate) since: Timestamp,
+    /// Whether its volumes are mounted and its network is there (`PodReadyToStartContainers`).
+    pub(crate) mounted: bool,
 }
 
 /// How far a pod is.
@@ -78,6 +90,7 @@ impl PodFacts {
             run: label(labels::RUN).parse().unwrap_or(0),
             node: pod.spec.as_ref().and_then(|s| s.node_name.clone()),
             memory: pod.spec.as_ref().and_then(memory_of),
+            setup: setup_of(pod, &status),
             state: if ended { PodState::Ended(ended_of(pod, &status)) } else { live_of(&status) },
         }
     }
@@ -86,6 +99,42 @@ impl PodFacts {
     pub(crate) fn is_live(&self) -> bool {
         matches!(self.state, PodState::Live { .. })
     }
+
+    /// Why a pod that has a node does not start: the kubelet says so, or has tried for minutes without a word.
+    pub(crate) fn cannot_start(&self, now: Timestamp) -> Option<String> {
+        /// More than the kubelet waits for a mount, in minutes.
+        const PATIENCE: i64 = 3;
+        let PodState::Live { waiting, .. } = &self.state else { return None };
+        waiting.clone().or_else(|| {
+            let (node, name) = (self.node.as_ref()?, &self.name);
+            let setup = self.setup.filter(|setup| now.as_second() - setup.since.as_second() > PATIENCE * 60)?;
+            let why = if setup.mounted {
+                "its image is still being pulled"
+            } else {
+                "a volume cannot be mounted, or it gets no network"
+            };
+            Some(format!("{node} has not begun it for more than {PATIENCE} minutes, most likely because {why}; kubectl describe pod {name} says more"))
+        })
+    }
+
+    /// Whether it has not begun for so long, for a reason that the cluster gives, that it is made anew: nodes, settings and images may be
+    /// others by now, and a pod stays as it was made. A volume that cannot be mounted is tried again by the kubelet.
+    pub(crate) fn is_stuck(&self, now: Timestamp) -> bool {
+        const PATIENCE: i64 = 300;
+        let PodState::Live { unschedulable, waiting, .. } = &self.state else { return false };
+        let late = self.setup.is_some_and(|setup| now.as_second() - setup.since.as_second() > PATIENCE);
+        late && (unschedulable.is_some() || waiting.is_some())
+    }
+}
+
+fn setup_of(pod: &Pod, status: &PodStatus) -> Option<Setup> {
+    let is_true = |type_: &str| status.conditions.iter().flatten().find(|c| c.type_ == type_ && c.status == "True");
+    let begun = |c: &ContainerStatus| c.state.as_ref().is_some_and(|s| s.running.is_some() || s.terminated.is_some());
+    let mut containers =
+        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    let scheduled = is_true("PodScheduled").and_then(|c| c.last_transition_time.as_ref());
+    let since = scheduled.or(pod.metadata.creation_timestamp.as_ref())?.0;
+    (!containers.any(begun)).then(|| Setup { since, mounted: is_true("PodReadyToStartContainers").is_some() })
 }
 
 fn memory_of(spec: &PodSpec) -> Option<u64> {
@@ -169,7 +218,8 @@ impl Ended {
             Ok(PodResult::Failed(failure)) if self.reason == "OOMKilled" && failure.retryable => {
                 let message =
                     format!("a process of the pod was killed because its memory ran out: {}", failure.message);
-                let failure = PodFailure { reason: reasons::OUT_OF_MEMORY.to_owned(), message, retryable: true };
+                let failure =
+                    PodFailure { reason: reasons::OUT_OF_MEMORY.to_owned(), message, retryable: true, released: false };
                 return Came::Failed { failure, code: self.code };
             }
             Ok(PodResult::Failed(failure)) => {
@@ -179,7 +229,7 @@ impl Ended {
         }
         let outside = self.disrupted || stopped || LOST_REASONS.contains(&self.reason.as_str());
         let failed = |reason: &str, message: String, retryable: bool| Came::Failed {
-            failure: PodFailure { reason: reason.to_owned(), message, retryable },
+            failure: PodFailure { reason: reason.to_owned(), message, retryable, released: false },
             code: self.code,
         };
         match self.code {
@@ -341,6 +391,26 @@ mod tests {
         for (status, stopped, expected) in table {
             assert_eq!(came(status.clone(), stopped), expected, "{status}");
         }
+    }
+
+    #[test]
+    fn a_pod_that_a_node_does_not_start_is_told_of_with_the_likely_cause() {
+        let at = |seconds: i64| -> Timestamp { Timestamp::from_second(1_767_225_600 + seconds).unwrap() };
+        let condition = |type_: &str, is: bool| json!({"type": type_, "status": if is { "True" } else { "False" }, "lastTransitionTime": at(0).to_string()});
+        let container = |state: Value| json!([{"name": "encode", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state}]);
+        let told = |mounted: bool, state: Value, seconds: i64| {
+            let pod = json!({"metadata": {"name": "p", "uid": "u"}, "spec": {"nodeName": "n", "containers": []}, "status": {"phase": "Pending",
+                "conditions": [condition("PodScheduled", true), condition("PodReadyToStartContainers", mounted)], "containerStatuses": container(state)}});
+            PodFacts::of(&serde_json::from_value(pod).unwrap()).cannot_start(at(seconds))
+        };
+        let creating = || json!({"waiting": {"reason": "ContainerCreating"}});
+        assert_eq!(told(false, creating(), 180), None);
+        let why = told(false, creating(), 181).unwrap();
+        assert!(why.contains("a volume cannot be mounted") && why.contains("kubectl describe pod p"), "{why}");
+        assert!(told(true, creating(), 181).unwrap().contains("its image is still being pulled"));
+        assert_eq!(told(true, json!({"running": {}}), 9_999), None);
+        let refused = json!({"waiting": {"reason": "ErrImagePull", "message": "denied"}});
+        assert_eq!(told(true, refused, 0).unwrap(), "ErrImagePull: denied");
     }
 
     #[test]

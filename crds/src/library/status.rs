@@ -205,7 +205,12 @@ pub struct PurgeStatus {
     pub work_removed: i64,
     /// Files past their time that stay, because what replaced them could not be read again as it was written.
     pub kept_count: i64,
-    /// The first of them, and other things on the list that stay; tried again after a day.
+    /// How many of them this round through the trash, which begins with the oldest, has come by. The next round begins after a day.
+    pub passed: i64,
+    /// When it began, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round_began_at: Option<String>,
+    /// The latest of them, and other things on the list that stay; tried again after a day.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<KeptFile>,
 }

@@ -13,7 +13,7 @@
 //! | `GET /v1/receipts?path=PATH` | the bytes of the path's receipts, or 404 |
 //! | `GET /v1/outcomes?after=NEXT&limit=N` | [`super::OutcomePage`], what became of every path last |
 //! | `GET /v1/stills/{job uid}/{run}` | [`super::Stills`], or 404 |
-//! | `GET /v1/leftovers?limit=N` | [`Leftovers`], what a purge could be given |
+//! | `GET /v1/leftovers?offset=N&limit=N` | [`Leftovers`], what a purge could be given |
 //! | `GET /v1/sidecars?after=PATH&limit=N` | [`super::SidecarPage`], sidecars that are to be written or removed |
 //! | `GET /metrics` | Prometheus text |
 

@@ -73,6 +73,9 @@ pub struct PodFailure {
     pub message: String,
     /// Whether trying again may help.
     pub retryable: bool,
+    /// Whether the pod let go of the claim that it had taken; not known of one that does not say so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub released: bool,
 }
 
 /// Identity of a file: two equal identities are the same bytes, as far as the file system tells.

@@ -178,7 +178,7 @@ async fn past(State(shared): State<Arc<Shared>>, Query(after): Query<After>) -> 
 }
 
 async fn leftovers(State(shared): State<Arc<Shared>>, Query(window): Query<Window>) -> Response {
-    Json(shared.catalog().leftovers(window.limit.unwrap_or(DEFAULT_PAGE))).into_response()
+    Json(shared.catalog().leftovers(window.offset, window.limit.unwrap_or(DEFAULT_PAGE))).into_response()
 }
 
 async fn sidecars(State(shared): State<Arc<Shared>>, Query(after): Query<After>) -> Response {

@@ -102,12 +102,12 @@ impl Trash {
         since(&self.unfinished, |changed| is_silent(changed, now.as_second()))
     }
 
-    /// The page.
-    pub(super) fn page(&self, now: Timestamp, limit: usize) -> Leftovers {
+    /// The page, without the first `offset` originals that are due.
+    pub(super) fn page(&self, now: Timestamp, offset: usize, limit: usize) -> Leftovers {
         let time = |item: &TrashItem| item.until.parse::<Timestamp>().ok();
         let next = self.items.iter().filter(|item| time(item).is_some_and(|at| at > now)).min_by_key(|item| time(item));
         Leftovers {
-            due: self.due(now).into_iter().take(limit).cloned().collect(),
+            due: self.due(now).into_iter().skip(offset).take(limit).cloned().collect(),
             next_due: next.map(|item| item.until.clone()),
             work: self.idle(now),
             unfinished: self.unfinished(now),
@@ -192,18 +192,18 @@ mod tests {
         let mut known = Trash::default();
         known.refresh(&root);
         let now: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
-        let page = known.page(now, 10);
+        let page = known.page(now, 0, 10);
         let files = |page: &Leftovers| page.due.iter().map(|item| item.trash.clone()).collect::<Vec<_>>();
         assert_eq!(files(&page), [".av1/trash/job-3/first.mkv", ".av1/trash/job-2/second.mkv"]);
         assert_eq!((page.due[0].path.as_str(), page.due[0].size), ("a/first.mkv", 3));
         assert_eq!(page.next_due.as_deref(), Some("2026-01-03T00:00:00Z"));
-        assert_eq!(known.page(now, 1).due.len(), 1);
+        assert_eq!(known.page(now, 0, 1).due.len(), 1);
         std::fs::rename(trash.join("job-3/first.mkv"), trash.join("job-3/elsewhere")).unwrap();
         known.refresh(&root);
-        assert_eq!(files(&known.page(now, 10)), [".av1/trash/job-2/second.mkv"]);
+        assert_eq!(files(&known.page(now, 0, 10)), [".av1/trash/job-2/second.mkv"]);
         std::fs::rename(trash.join("job-3/elsewhere"), trash.join("job-3/first.mkv")).unwrap();
         known.refresh(&root);
-        assert_eq!(known.page(now, 10).due.len(), 2, "a description that came before its file");
+        assert_eq!(known.page(now, 0, 10).due.len(), 2, "a description that came before its file");
     }
 
     #[test]

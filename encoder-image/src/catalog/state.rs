@@ -359,8 +359,8 @@ impl Catalog {
     }
 
     /// What waits to be removed from the volume.
-    pub(super) fn leftovers(&self, limit: usize) -> Leftovers {
-        if self.right_volume { self.trash.page(now(), limit.clamp(1, MAX_PAGE)) } else { Leftovers::default() }
+    pub(super) fn leftovers(&self, offset: usize, limit: usize) -> Leftovers {
+        if self.right_volume { self.trash.page(now(), offset, limit.clamp(1, MAX_PAGE)) } else { Leftovers::default() }
     }
 
     /// Gives back what a tree that grew file by file holds in vain: about half of it.

@@ -173,13 +173,15 @@ fn confirm(claims: &Folder, chain: &[OsString], own: &ClaimFile) -> Result<(), S
 }
 
 impl Claim {
-    /// Lets go; a claim that stays is taken over by the next pod.
-    pub(super) fn let_go(self, state: &State) {
-        if let Err(error) = self.release(state) {
+    /// Lets go; a claim that stays is taken over by the next pod. Whether it went.
+    pub(super) fn let_go(self, state: &State) -> bool {
+        let released = self.release(state);
+        if let Err(error) = &released {
             tracing::warn!(
                 "the claim on the path could not be removed ({error}); the operator's next pod takes it over"
             );
         }
+        released.is_ok()
     }
 
     /// Removes the chain.
@@ -194,10 +196,10 @@ impl Claim {
     }
 }
 
-/// UID of the job whose claim has this name, if it is a job's.
+/// UID of the job whose claim has this name, or [`NO_JOB`].
 pub(super) fn job_of(claims: &Folder, name: &OsStr) -> Option<String> {
     let claim = read(claims, name).ok()?;
-    Some(claim.job).filter(|job| !job.is_empty() && job != NO_JOB)
+    Some(claim.job).filter(|job| !job.is_empty())
 }
 
 /// Pods of a job that claimed a path and did not let go.

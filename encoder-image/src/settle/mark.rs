@@ -30,8 +30,8 @@ pub(crate) fn run(task: &MarkTask, args: &PodArgs) -> Result<MarkResult, RoleFai
     let who = Who { path: &task.path, job, run: task.job.run, takeover_from };
     let claim = claim::take(&state, who, pod).map_err(|error| error.failure(false))?;
     let marked = mark(&root, task);
-    claim.let_go(&state);
-    let marked = marked.map_err(|error| error.failure(false))?;
+    let released = claim.let_go(&state);
+    let marked = marked.map_err(|error| error.failure(false).released(released))?;
     Ok(MarkResult { message: result::behind(finished, marked.message), ..marked })
 }
 

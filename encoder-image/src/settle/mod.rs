@@ -73,10 +73,11 @@ pub(crate) fn run(task: &SettleTask, args: &PodArgs) -> Result<SettleResult, Rol
     // A job whose names may be half changed keeps its claim: only its own next pod may go on.
     let keep = settled.is_err() && swapping();
     let settled = settled.map_err(|error| if keep { error.failure(true) } else { give_up(&root, &state, task, error) });
-    if !keep {
-        claim.let_go(&state);
+    if keep {
+        return settled;
     }
-    settled
+    let released = claim.let_go(&state);
+    settled.map_err(|failed| failed.released(released))
 }
 
 /// What the operator is told of an error before any name changed. One that stays is written down where that can be done, so that

@@ -5,7 +5,7 @@ use std::io;
 
 use av1_crds::paths;
 use av1_crds::reasons;
-use av1_crds::settings::WhySidecars;
+use av1_crds::settings::{ReplacementMode, WhySidecars};
 use av1_crds::wire::{EncodeVerdict, FileIdentity, PodFailure, SettleTask};
 use av1_media::identity::same_content;
 use av1_media::marker::{MAX_MARKER, Marker, OwnMarker, Why, why_is_ours, why_text};
@@ -152,9 +152,13 @@ pub(super) fn write_receipt(state: &State, mut receipt: Receipt) -> Result<Recei
     Ok(receipt)
 }
 
-/// Writes the marker and the sidecar of a file that stays as it is; returns what could not be written, in words.
+/// Writes the marker and the sidecar of a file that stays as it is, unless nothing is to be written among the files; returns what could
+/// not be written, in words.
 pub(super) fn mark(place: &Place, task: &SettleTask, at: &str) -> Result<Vec<String>, SettleError> {
     let mut not_written = Vec::new();
+    if task.settings.replacement_mode == ReplacementMode::ReportOnly {
+        return Ok(not_written);
+    }
     let wants_marker = task.verdict == EncodeVerdict::Rejected && reasons::REJECTIONS.contains(&task.reason.as_str());
     let marked = wants_marker
         && unless_lasting(

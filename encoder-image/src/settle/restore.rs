@@ -121,10 +121,8 @@ impl Work<'_> {
         let done = self.carry_out(restoring, earlier);
         // A job whose names may be half changed keeps its claim: only its own next pod may go on.
         let keep = done.is_err() && swapping();
-        if !keep {
-            claim.let_go(self.state);
-        }
-        done.map_err(|error| error.failure(keep))
+        let released = !keep && claim.let_go(self.state);
+        done.map_err(|error| error.failure(keep).released(released))
     }
 
     /// Under the claim.

@@ -39,7 +39,7 @@ pub(super) struct Of<'a> {
     pub(super) takeover_from: &'a [String],
 }
 
-/// Jobs with a journal or a claim, by UID, and when the last of these was written to, in seconds since 1970.
+/// Jobs with a journal or a claim, by UID, and when the last of these was written to, in seconds since 1970; purges are one job.
 ///
 /// # Errors
 /// When it cannot be looked through.

@@ -489,7 +489,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let common = common(dir.path());
         let given_up = |job: &mut Job, reason: &str| {
-            let failure = PodFailure { reason: reason.to_owned(), message: "m".to_owned(), retryable: false };
+            let failure =
+                PodFailure { reason: reason.to_owned(), message: "m".to_owned(), retryable: false, released: false };
             job.given_up(&common, failure)
         };
         let ended = given_up(&mut settling(), reasons::IO_ERROR);
@@ -509,7 +510,12 @@ mod tests {
         let common = common(dir.path());
         let mut job = settling();
         let outcome = job.outcome.clone();
-        let failure = PodFailure { reason: reasons::BAD_OUTPUT.to_owned(), message: "m".to_owned(), retryable: false };
+        let failure = PodFailure {
+            reason: reasons::BAD_OUTPUT.to_owned(),
+            message: "m".to_owned(),
+            retryable: false,
+            released: false,
+        };
         for _ in 0..2 {
             assert!(matches!(job.given_up(&common, failure.clone()), Some(Left::Waits(_))));
             assert_eq!((job.phase, &job.outcome), (Phase::Queued, &None));

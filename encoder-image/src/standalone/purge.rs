@@ -13,6 +13,8 @@ use super::job::Common;
 
 /// How often it is looked for what is due.
 const EVERY: Duration = Duration::from_secs(300);
+/// How long a round takes at least: until an original that stays is tried again.
+const ROUND: Duration = Duration::from_secs(24 * 3_600);
 /// Files that one purge is given.
 const MOST: usize = 50;
 /// Who it is in claims: only one process holds the library, so that an earlier purge has ended.
@@ -23,6 +25,10 @@ const POD: &str = "purge";
 pub(crate) struct Purge {
     child: Option<Child>,
     last: Option<Instant>,
+    /// Originals that stay which this round through the trash, which begins with the oldest, has come by.
+    passed: u64,
+    /// When it began.
+    round: Option<Instant>,
 }
 
 impl Purge {
@@ -31,12 +37,11 @@ impl Purge {
         if let Some(child) = &mut self.child {
             let said = match child.ended::<PurgeResult>() {
                 None => return,
-                Some(End::Done(result)) => format!(
-                    "{} originals past their time left the trash, {} freed; {} stay",
-                    result.purged,
-                    figures::size(result.bytes),
-                    result.kept_count
-                ),
+                Some(End::Done(result)) => {
+                    self.passed += u64::from(result.kept_count);
+                    let (freed, stay) = (figures::size(result.bytes), self.passed);
+                    format!("{} originals past their time left the trash, {freed} freed; {stay} stay", result.purged)
+                }
                 Some(End::Failed(failure)) => format!("the trash could not be emptied: {}", failure.message),
                 Some(End::Lost(why)) => format!("the trash could not be emptied: {why}"),
             };
@@ -59,8 +64,14 @@ impl Purge {
     }
 
     fn start(&mut self, common: &Common, catalog: &Child) -> Result<(), String> {
-        let left: Leftovers =
-            catalog.get(&format!("/v1/leftovers?limit={MOST}")).map_err(|e| format!("asking the catalog: {e}"))?;
+        if self.round.is_none_or(|round| round.elapsed() > ROUND) {
+            (self.passed, self.round) = (0, Some(Instant::now()));
+        }
+        let window = format!("/v1/leftovers?offset={}&limit={MOST}", self.passed);
+        let left: Leftovers = catalog.get(&window).map_err(|e| format!("asking the catalog: {e}"))?;
+        if left.due.is_empty() {
+            return Ok(());
+        }
         let library = &common.library;
         let task = PurgeTask {
             library: library.id.clone(),

@@ -247,6 +247,15 @@ fn a_name_that_is_taken_is_told_and_written_down() {
 }
 
 #[test]
+fn a_report_writes_nothing_among_the_films_for_a_rejected_one_either() {
+    let bench = Bench::new(Scene::Report, "Exchange");
+    let run = bench.changed(r#"{"verdict": "Rejected", "reason": "NotSmaller", "output": null}"#);
+    assert_eq!(done(&run)["verdict"], "Rejected", "{run:?}");
+    assert_eq!(bench.beside(), ["film.mkv"]);
+    assert_eq!(fs::read_dir(bench.library().join(".av1/state/receipts")).unwrap().count(), 1);
+}
+
+#[test]
 fn a_copy_that_is_another_users_is_left_where_it_is() {
     let bench = Bench::new(Scene::Replace, "Exchange");
     let part = bench.library().join("Heat (1995)/.av1-0000-job.part");

@@ -51,11 +51,10 @@ impl LibraryReport {
             .iter()
             .filter(|job| job.metadata.namespace.as_deref() == Some(&namespace) && job.spec.library_ref.name == name)
             .collect();
-        let failed: Vec<&EncodeJob> = jobs.iter().copied().filter(|job| job.phase() == Phase::Failed).collect();
         Self {
             ready: ready.is_some_and(|condition| condition.status == "True"),
             message,
-            needs_attention: needs_attention(&name, &namespace, &status, library.spec.suspend, &failed),
+            needs_attention: needs_attention(&name, &namespace, &status, library.spec.suspend, &jobs),
             namespace,
             name,
             files: status.files,
@@ -74,7 +73,7 @@ fn needs_attention(
     namespace: &str,
     status: &MediaLibraryStatus,
     suspended: bool,
-    failed: &[&EncodeJob],
+    jobs: &[&EncodeJob],
 ) -> Vec<String> {
     let mut items = Vec::new();
     if suspended {
@@ -92,6 +91,8 @@ fn needs_attention(
             items.push(format!("{} ({}): {}", condition.type_, condition.reason, condition.message));
         }
     }
+    items.extend(jobs.iter().filter_map(|job| held(job)).take(NAMED));
+    let failed: Vec<_> = jobs.iter().filter(|job| job.phase() == Phase::Failed).collect();
     for job in failed.iter().take(NAMED) {
         let outcome = job.status.as_ref().and_then(|status| status.outcome.clone()).unwrap_or_default();
         items.push(format!("{} failed ({}): {}", job.spec.source.path, outcome.reason, outcome.message));
@@ -108,6 +109,14 @@ fn needs_attention(
         ));
     }
     items
+}
+
+/// Why a job that has a slot does not encode.
+fn held(job: &EncodeJob) -> Option<String> {
+    let status = job.status.as_ref().filter(|status| status.phase == Phase::Encoding)?;
+    let placed = status.conditions.iter().find(|condition| condition.type_ == conditions::PLACED)?;
+    let held = [conditions::reason::UNSCHEDULABLE, conditions::reason::NOT_STARTED].contains(&placed.reason.as_str());
+    held.then(|| format!("{} does not start: {}", job.spec.source.path, placed.message))
 }
 
 /// What purges left: originals past their time, because what replaced them was changed since, and swaps that have not ended.
@@ -309,6 +318,19 @@ mod tests {
         let mut other = failed_job(1);
         other.spec.library_ref.name = "series".to_owned();
         assert!(report(&library(None), &[other]).needs_attention.is_empty());
+    }
+
+    #[test]
+    fn a_job_that_holds_a_slot_and_does_not_start_needs_attention() {
+        let told = |reason: &str| {
+            let mut job = failed_job(1);
+            let placed = condition("Placed", "False", reason, "no node takes the pod");
+            job.status = serde_json::from_value(json!({"phase": "Encoding", "conditions": [placed]})).unwrap();
+            report(&library(None), &[job]).needs_attention
+        };
+        assert_eq!(told("Unschedulable"), ["Film 1.mkv does not start: no node takes the pod"]);
+        assert_eq!(told("NotStarted").len(), 1);
+        assert!(told("InProgress").is_empty());
     }
 
     #[test]

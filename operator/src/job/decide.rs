@@ -218,9 +218,9 @@ impl Draft<'_> {
         status.conditions.retain(|c| c.type_ == conditions::COMPLETE);
     }
 
-    /// The user deleted the job: no pod is made any more; one that writes to the library is waited for.
+    /// The user deleted the job: no pod is made any more; one that may write to the library is waited for.
     fn deletion(&mut self) {
-        let writes = |p: &&&PodFacts| role::WRITERS.contains(&p.role.as_str());
+        let writes = |p: &&&PodFacts| role::WRITERS.contains(&p.role.as_str()) && p.setup.is_none();
         let (observed, live) = (self.observed, self.live());
         if observed.namespace_terminating || (observed.batch_jobs.is_empty() && live.is_empty()) {
             return self.release();

@@ -80,10 +80,11 @@ async fn stages(namespace: &str, name: &str, context: &Shared) -> Result<Action,
         refused::tell(&mut applied.decision, &observed, &why, is_due);
     }
     let requeue = report::report(namespace, &observed, applied, context).await.map_err(LibraryError::Report)?;
+    // The slot is kept for a file that is measured: whatever else is refused, it must be.
+    apply::measure_files(namespace, &observed, &unmeasured, context).await.map_err(LibraryError::Apply)?;
     if let Some(error) = refused {
         return Err(LibraryError::Apply(error));
     }
-    apply::measure_files(namespace, &observed, &unmeasured, context).await.map_err(LibraryError::Apply)?;
     context.succeeded(&format!("library/{namespace}/{name}"));
     context.metrics.add(&av1_crds::metrics::RECONCILES, &["MediaLibrary", "ok"], 1.0);
     Ok(again(namespace, name, requeue, context))

@@ -437,13 +437,14 @@ async fn candidates(observed: &Observed, address: &str, context: &Context) -> (V
 /// What waits to be removed, when the summary says that there may be something and no purge is under way.
 async fn leftovers(observed: &Observed, address: &str, context: &Context) -> Option<Leftovers> {
     let SummaryView::Got(summary) = &observed.summary else { return None };
-    let active = observed.library.status.as_ref().is_some_and(|s| s.purge.as_ref().is_some_and(|p| p.active));
+    let known = observed.library.status.as_ref().and_then(|s| s.purge.clone()).unwrap_or_default();
     let live = observed.jobs.iter().filter(|job| !job.phase().is_terminal()).count() as u64;
     let nothing = summary.due_in_trash == 0 && summary.unfinished == 0 && summary.work_folders <= live;
-    if active || observed.library.spec.suspend || nothing {
+    if known.active || observed.library.spec.suspend || nothing {
         return None;
     }
-    let answer = context.catalogs.leftovers(address, PAGE).await;
+    let passed = u64::try_from(known.passed).unwrap_or(0);
+    let answer = context.catalogs.leftovers(address, passed, PAGE).await;
     answer.inspect_err(|error| tracing::warn!(library = observed.library.name_any(), "{error}")).ok()
 }
 

@@ -49,9 +49,10 @@ class Mode(Library):
         kube.wait_for("nothing to be left", self.is_finished, timeout=60)
         assert len(self.jobs()) == 1, [job["metadata"]["name"] for job in self.jobs()]
 
-    def undo(self):
-        name = self.job(self.path)["metadata"]["name"]
-        return kube.kubectl("av1", "undo", name, "-n", self.name, "--wait", timeout=300)
+    def undo(self, path=None):
+        """By the job, or by the library and the path that the file has now."""
+        what = (self.name, path) if path else (self.job(self.path)["metadata"]["name"],)
+        return kube.kubectl("av1", "undo", *what, "-n", self.name, "--wait", timeout=300)
 
 
 def an_output_beside_leaves_the_original_as_it_is():
@@ -90,7 +91,7 @@ def another_container_takes_the_place_under_its_own_name_until_undo():
         assert library.changes() == ({new}, {MOV}), library.changes()
         assert library.codec(new) == "av1" and library.job(MOV)["status"]["result"]["path"] == new
         library.settles()
-        said = library.undo()
+        said = library.undo(new)
         assert "Restored" in said and library.changes() == (set(), set()), (said, library.changes())
 
 

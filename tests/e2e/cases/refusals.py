@@ -51,7 +51,7 @@ def paths_that_leave_the_library_are_refused():
     claim = {"persistentVolumeClaim": {"claimName": "media"}}
     says(library(volume=claim | {"subPath": "films/../../etc"}), "remove the ..")
     says(library(volume=claim | {"subPath": "/films"}), "remove the leading slash")
-    for path, sentence in (("../x.mkv", "remove the .."), ("/x.mkv", "remove the leading slash")):
+    for path, sentence in (("../x.mkv", "remove the .."), ("/x.mkv", "remove the leading slash"), ("./x.mkv", "one spelling"), ("a//x.mkv", "one spelling")):
         says(refusal("EncodeJob", {"libraryRef": {"name": "films"}, "source": {"path": path}}), sentence)
 
 

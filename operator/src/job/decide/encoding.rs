@@ -105,22 +105,35 @@ impl Draft<'_> {
     }
 
     fn pod_lives(&mut self, pod: &PodFacts, batch: &str, stopped: bool) {
-        let PodState::Live { unschedulable, waiting, started, .. } = &pod.state else {
+        let PodState::Live { unschedulable, started, .. } = &pod.state else {
             return;
         };
         let made = self.observed.batch_jobs.iter().find(|b| b.name == batch && !b.deleting);
         if unschedulable.is_some() && made.is_some_and(|made| self.place_anew(made)) {
             return;
         }
+        // One that no node takes is made anew above, as soon as that would change anything.
+        if unschedulable.is_none() && !stopped && !self.is_suspended() && pod.is_stuck(self.observed.now) {
+            let why = pod.cannot_start(self.observed.now).unwrap_or_default();
+            return self.make_anew(&format!("the pod cannot start and is made anew: {why}"));
+        }
         self.record_pod(pod);
         if let Some(message) = unschedulable {
-            let way_out =
-                if message.contains("Insufficient cpu") { "; lower spec.pods.cpus of the library" } else { "" };
+            let lacks = |what: &str| message.contains(&format!("Insufficient {what}"));
+            let way_out = match (lacks("cpu"), lacks("memory")) {
+                (true, true) => "; lower spec.pods.cpus and spec.pods.memory of the library",
+                (true, false) => "; lower spec.pods.cpus of the library",
+                (false, true) => "; lower spec.pods.memory of the library",
+                (false, false) => "",
+            };
             let message = format!("no node takes the pod: {message}{way_out}");
             self.set(conditions::PLACED, false, reason::UNSCHEDULABLE, message);
         } else if let Some(node) = &pod.node {
-            let tail = waiting.as_ref().map(|w| format!(", but it cannot start: {w}")).unwrap_or_default();
-            self.set(conditions::PLACED, true, reason::AS_EXPECTED, format!("on node {node}{tail}"));
+            let (why, tail) = match pod.cannot_start(self.observed.now) {
+                Some(why) => (reason::NOT_STARTED, format!(", but it cannot start: {why}")),
+                None => (reason::AS_EXPECTED, String::new()),
+            };
+            self.set(conditions::PLACED, true, why, format!("on node {node}{tail}"));
         }
         if *started {
             self.has_folder();
@@ -146,13 +159,16 @@ impl Draft<'_> {
         if BatchFacts::of(&now).placement == batch.placement {
             return false;
         }
-        let note = "no node took the pod, and it would be made otherwise by now: it is made anew";
+        self.make_anew("no node took the pod, and it would be made otherwise by now: it is made anew");
+        true
+    }
+
+    fn make_anew(&mut self, note: &str) {
         if self.become_phase(Phase::Queued, note) {
             self.forget_pod();
             self.set(conditions::PLACED, false, reason::WAITING_FOR_SLOT, note);
             self.look_again(1);
         }
-        true
     }
 
     fn record_pod(&mut self, pod: &PodFacts) {

@@ -55,13 +55,16 @@ impl Draft<'_> {
         let pod = self.observed.pod(order.role(), pending.run, pending.pod_uid.as_deref()).cloned();
         match pod {
             Some(pod) => match &pod.state {
-                PodState::Live { unschedulable, waiting, .. } => {
+                PodState::Live { unschedulable, .. } => {
                     self.pending(|p| p.pod_uid = Some(pod.uid.clone()));
                     let message = unschedulable
-                        .as_ref()
-                        .or(waiting.as_ref())
-                        .map_or_else(|| "the outcome is being brought to the volume".to_owned(), Clone::clone);
+                        .clone()
+                        .or_else(|| pod.cannot_start(self.observed.now))
+                        .unwrap_or_else(|| "the outcome is being brought to the volume".to_owned());
                     self.set(conditions::SETTLED, false, reason::IN_PROGRESS, message);
+                    if pod.is_stuck(self.observed.now) {
+                        self.delete_jobs(|b| b.name == name);
+                    }
                     self.look_again(10);
                 }
                 PodState::Ended(ended) => self.writer_ended(order, &pod.uid, ended, batch.is_none_or(|b| b.deleting)),
@@ -180,16 +183,15 @@ impl Draft<'_> {
                 done(self, &result);
             }
             Came::Failed { failure, .. } if failure.reason == reasons::CLAIM_HELD => {
-                self.settle_again(None, 10, &failure.message)
+                let pause = self.failed_again(10, 120);
+                self.settle_again(None, pause, &failure.message)
             }
             // Another volume under the same name may be put right again.
             Came::Failed { failure, .. } if failure.retryable || is_of_volume(&failure.reason) => {
-                let failures = self.out.status.pending_settle.as_ref().map_or(0, |p| p.failures) + 1;
-                self.pending(|p| p.failures = failures);
-                let pause = crate::pause::back_off(10, failures, 600);
+                let pause = self.failed_again(10, 600);
                 self.out.events.push(EventDraft::warning(&failure.reason, "Settle", &failure.message));
                 // The volume is looked at before the claim is taken: that pod held nothing.
-                let held = (!is_of_volume(&failure.reason)).then(|| pod_uid.to_owned());
+                let held = (!failure.released && !is_of_volume(&failure.reason)).then(|| pod_uid.to_owned());
                 self.settle_again(
                     held,
                     pause,
@@ -197,18 +199,25 @@ impl Draft<'_> {
                 );
             }
             Came::Failed { failure, .. } => {
-                self.keep_claims(role, pod_uid);
+                self.keep_claims(role, (!failure.released).then_some(pod_uid));
                 self.finish(Phase::Failed, &failure.reason, &failure.message);
             }
             Came::Lost(why) => self.settle_lost(Some(pod_uid.to_owned()), &why),
         }
     }
 
+    /// Counts one more failure of the order; the pause before its next pod, in seconds.
+    fn failed_again(&mut self, first: i64, most: i64) -> i64 {
+        let failures = self.out.status.pending_settle.as_ref().map_or(0, |p| p.failures) + 1;
+        self.pending(|p| p.failures = failures);
+        crate::pause::back_off(first, failures, most)
+    }
+
     /// The order ends though its pods may have left a claim: those of the next order are told of them.
-    fn keep_claims(&mut self, role: &str, pod_uid: &str) {
+    fn keep_claims(&mut self, role: &str, pod_uid: Option<&str>) {
         let status = &mut self.out.status;
         let ended = status.pending_settle.as_ref().map(|p| p.ended_pods.clone()).unwrap_or_default();
-        for pod in ended.into_iter().chain([pod_uid.to_owned()]) {
+        for pod in ended.into_iter().chain(pod_uid.map(str::to_owned)) {
             if status.left_claims.iter().all(|left| left.pod != pod) {
                 status.left_claims.push(LeftClaim { role: role.to_owned(), pod });
             }
@@ -219,7 +228,7 @@ impl Draft<'_> {
     fn settle_lost(&mut self, pod: Option<String>, why: &str) {
         let lost = self.out.status.pending_settle.as_ref().map_or(0, |p| p.lost) + 1;
         self.pending(|p| p.lost = lost);
-        self.settle_again(pod, crate::pause::back_off(2, lost, 60), why);
+        self.settle_again(pod, crate::pause::back_off(2, lost, 300), why);
     }
 
     /// The pod ended without a verdict: the next one may take over what `held`, a pod's UID, had claimed. None is ever

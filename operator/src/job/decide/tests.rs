@@ -18,6 +18,7 @@ mod pausing;
 mod placing;
 mod random;
 mod settling;
+mod stuck;
 mod wishes;
 
 pub(super) fn options() -> Options {
@@ -73,6 +74,7 @@ fn pod(role: &str, run: i64, state: PodState) -> PodFacts {
         run,
         node: Some("n".into()),
         memory: Some(4 << 30),
+        setup: None,
         state,
     }
 }

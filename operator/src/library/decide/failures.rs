@@ -1,11 +1,12 @@
 //! A library whose jobs fail one after the other stops starting them: the cause is likely the same, and each try costs hours. Pure.
 //!
-//! What counts are the jobs that ended last. A success, a rejection or a skipped file between them ends the row; so does a change
-//! of the library's spec, and a job that is retried or deleted counts no more.
+//! What counts are the encodes that ended last. A success, a rejection or a skipped file between them ends the row; so does a change
+//! of the library's spec, and a job that is retried or deleted counts no more. What was asked of one file (undo) is no encode.
 
 use std::sync::Arc;
 
 use av1_crds::conditions::reason;
+use av1_crds::job::Desired;
 use av1_crds::library::PAUSE_AFTER_FAILURES;
 use av1_crds::{EncodeJob, Phase};
 use jiff::Timestamp;
@@ -46,7 +47,7 @@ fn in_a_row(jobs: &[Arc<EncodeJob>], from: Option<Timestamp>) -> Vec<&EncodeJob>
     let of_encodes = |phase| matches!(phase, Phase::Succeeded | Phase::Skipped | Phase::Rejected | Phase::Failed);
     let mut done: Vec<(Timestamp, &EncodeJob)> = jobs
         .iter()
-        .filter(|job| of_encodes(job.phase()))
+        .filter(|job| job.spec.desired == Desired::Encoded && of_encodes(job.phase()))
         .filter_map(|job| ended(job).map(|at| (at, job.as_ref())))
         .filter(|(at, _)| from.is_none_or(|from| *at > from))
         .collect();

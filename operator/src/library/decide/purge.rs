@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use av1_crds::conditions::reason;
 use av1_crds::library::{KeptFile, PurgeStatus};
 use av1_crds::paths::{AV1_DIR, WORK_DIR, is_in_trash};
 use av1_crds::wire::{CatalogSummary, Leftovers, MAX_PURGE, PurgeResult, PurgeTask, TrashItem};
@@ -17,9 +18,9 @@ use super::super::observe::SummaryView;
 use super::Draft;
 use crate::build::{User, purge_job, purge_name};
 use crate::context::EventDraft;
-use crate::pods::{Came, PodState};
+use crate::pods::{Came, PodFacts, PodState};
 
-/// Seconds until an original that was kept is tried again.
+/// Seconds of a round through the trash at least: until an original that was kept is tried again.
 const KEPT_FOR: i64 = 24 * 3_600;
 /// Most files that are named in the status.
 const MOST_KEPT: usize = 50;
@@ -42,6 +43,7 @@ impl Draft<'_> {
         }
         let batch = observed.purge_jobs.iter().find(|job| job.name == name);
         match (observed.purge_pods.iter().find(|p| p.run == known.run && p.name.starts_with(&name)), batch) {
+            (Some(pod), Some(_)) if pod.is_stuck(observed.now) => self.make_anew(name, pod, "Purge"),
             (Some(pod), _) => match &pod.state {
                 PodState::Live { .. } if known.pod_uid.as_ref() != Some(&pod.uid) => {
                     self.purge_status(|p| p.pod_uid = Some(pod.uid.clone()));
@@ -62,25 +64,47 @@ impl Draft<'_> {
         }
     }
 
+    /// A pod that does not start goes, and is made as it would be by now once it is gone.
+    pub(super) fn make_anew(&mut self, batch: String, pod: &PodFacts, action: &'static str) {
+        let why = match &pod.state {
+            PodState::Live { unschedulable: Some(why), .. } => Some(why.clone()),
+            _ => pod.cannot_start(self.observed.now),
+        };
+        let note = format!("pod {} cannot start and is made anew: {}", pod.name, why.unwrap_or_default());
+        self.out.events.push(EventDraft::warning(reason::NOT_STARTED, action, note));
+        self.out.desired.surplus.push(batch);
+    }
+
     /// Puts on record what may go, when there is something, nothing holds it up, and the catalog has looked at the volume since
     /// the last time.
-    fn begin_purge(&mut self, known: PurgeStatus) {
+    fn begin_purge(&mut self, mut known: PurgeStatus) {
         let observed = self.observed;
+        let none_due = matches!(&observed.summary, SummaryView::Got(summary) if summary.due_in_trash == 0);
+        if known.kept_count > 0 && none_due {
+            known.passed = 0;
+            new_round(&mut known);
+            self.out.status.purge = Some(known.clone());
+        }
         let waits = crate::pause::left(known.not_before.as_deref(), observed.now).is_some();
         if observed.library.spec.suspend || waits || !seen_since(&observed.summary, known.finished_at.as_deref()) {
             return;
         }
         let Some(leftovers) = &observed.leftovers else { return };
-        let trash = due(leftovers, &known, observed.now);
+        let trash = due(leftovers);
         let mut work = nobodys(&leftovers.work, &observed.jobs, observed.unreadable_jobs);
         let mut unfinished = deleted(&leftovers.unfinished, &observed.jobs, observed.unreadable_jobs);
         work.retain(|uid| !is_kept(&known, &work_folder(uid), observed.now));
         unfinished.retain(|uid| !is_kept(&known, uid, observed.now));
         if trash.is_empty() && work.is_empty() && unfinished.is_empty() {
+            if known.passed > 0 && known.round_began_at.as_ref().is_none_or(|at| is_over(at, KEPT_FOR, observed.now)) {
+                self.purge_status(new_round);
+                self.out.requeue = std::time::Duration::from_secs(1);
+            }
             return;
         }
-        self.out.status.purge =
-            Some(PurgeStatus { run: known.run + 1, active: true, not_before: None, trash, work, unfinished, ..known });
+        let round_began_at = known.round_began_at.clone().or_else(|| Some(observed.now.to_string()));
+        let (run, known) = (known.run + 1, PurgeStatus { active: true, not_before: None, round_began_at, ..known });
+        self.out.status.purge = Some(PurgeStatus { run, trash, work, unfinished, ..known });
         self.out.requeue = std::time::Duration::from_secs(1);
     }
 
@@ -135,14 +159,10 @@ impl Draft<'_> {
                 let note = format!("{}: {}", kept.what, kept.why);
                 events.push(EventDraft::warning(kept_reason(&kept.what), "Purge", note).about(&kept.what));
             }
-            let originals = p.kept.iter().filter(|k| is_in_trash(&k.file)).count();
-            p.kept_count = i64::from(result.kept_count).max(i64::try_from(originals).unwrap_or(i64::MAX));
-            let named = result.kept.iter().filter(|k| is_in_trash(&k.what)).count();
-            let more_than_named = usize::try_from(result.kept_count).is_ok_and(|n| n > named);
-            if more_than_named || p.kept.len() > MOST_KEPT {
-                p.kept.truncate(MOST_KEPT);
-                p.not_before = Some(in_seconds(now, 3_600));
-            }
+            p.passed += i64::from(result.kept_count);
+            p.kept_count = p.kept_count.max(p.passed);
+            let surplus = p.kept.len().saturating_sub(MOST_KEPT);
+            p.kept.drain(..surplus);
         });
         if result.purged > 0 {
             let message = format!(
@@ -182,14 +202,22 @@ impl Draft<'_> {
     }
 }
 
-/// Files in the trash past their time, but for those that were kept not long ago; as many as one pod is told.
-fn due(leftovers: &Leftovers, known: &PurgeStatus, now: Timestamp) -> Vec<String> {
+/// The oldest original is the first again.
+fn new_round(status: &mut PurgeStatus) {
+    (status.kept_count, status.passed, status.round_began_at) = (status.passed, 0, None);
+    if status.kept_count == 0 {
+        status.kept.retain(|kept| !is_in_trash(&kept.file));
+    }
+}
+
+/// Files in the trash past their time that this round has not come by; as many as one pod is told.
+fn due(leftovers: &Leftovers) -> Vec<String> {
     let mut room = MOST_LISTED;
     let fits = |item: &&TrashItem| {
         room = room.saturating_sub(2 * item.trash.len() + 8);
         room > 0
     };
-    let files = leftovers.due.iter().filter(|item| !is_kept(known, &item.trash, now)).take(MAX_PURGE).take_while(fits);
+    let files = leftovers.due.iter().take(MAX_PURGE).take_while(fits);
     files.map(|item| item.trash.clone()).collect()
 }
 

@@ -33,6 +33,7 @@ impl Draft<'_> {
         }
         let batch = observed.sidecar_jobs.iter().find(|job| job.name == name);
         match (observed.sidecar_pods.iter().find(|p| p.run == known.run && p.name.starts_with(&name)), batch) {
+            (Some(pod), Some(_)) if pod.is_stuck(observed.now) => self.make_anew(name, pod, "Sidecars"),
             (Some(pod), _) => match &pod.state {
                 PodState::Live { .. } => {}
                 PodState::Ended(ended) => match ended.came::<SidecarsResult>(false) {

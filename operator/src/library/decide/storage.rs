@@ -119,16 +119,22 @@ impl Draft<'_> {
         }
         let pod = self.observed.prepare_pods.iter().find(|p| p.run == run && p.name.starts_with(&name)).cloned();
         let batch = self.observed.prepare_jobs.iter().find(|job| job.name == name);
+        let cannot_start = pod.as_ref().and_then(|pod| pod.cannot_start(self.observed.now));
+        if pod.as_ref().is_some_and(|pod| pod.is_stuck(self.observed.now)) {
+            self.run_after(0);
+        }
         match (pod.map(|p| p.state), batch) {
             (Some(PodState::Live { unschedulable: Some(why), .. }), _) => Err(Trouble::person(
                 reason::UNSCHEDULABLE,
                 format!("no node takes the pod that prepares the volume: {why}"),
             )),
-            (Some(PodState::Live { waiting: Some(why), .. }), _) => Err(Trouble::person(
-                reason::PREPARE_FAILED,
-                format!("the pod that prepares the volume cannot start: {why}"),
-            )),
-            (Some(PodState::Live { .. }), _) => Err(self.preparing()),
+            (Some(PodState::Live { .. }), _) => Err(match cannot_start {
+                Some(why) => Trouble::person(
+                    reason::PREPARE_FAILED,
+                    format!("the pod that prepares the volume cannot start: {why}"),
+                ),
+                None => self.preparing(),
+            }),
             (Some(PodState::Ended(ended)), _) => self.prepare_ended(&ended, wanted),
             (None, Some(batch)) if batch.ended => Err(self.prepare_lost("its pod is gone and left no result")),
             (None, Some(batch)) => Err(match batch.without_pod(self.observed.now) {
@@ -146,8 +152,13 @@ impl Draft<'_> {
 
     /// What earlier runs came to, until one makes the volume ready; otherwise that it is on its way.
     fn preparing(&self) -> Trouble {
-        const STANDING: [&str; 4] =
-            [reason::WRONG_VOLUME, reason::OWNED_BY_ANOTHER, reason::PREPARE_FAILED, reason::ROOT_NOT_ALLOWED];
+        const STANDING: [&str; 5] = [
+            reason::WRONG_VOLUME,
+            reason::OWNED_BY_ANOTHER,
+            reason::PREPARE_FAILED,
+            reason::ROOT_NOT_ALLOWED,
+            reason::UNSCHEDULABLE,
+        ];
         let told = crate::conditions::find(&self.out.status.conditions, conditions::STORAGE_READY)
             .filter(|c| c.status == "False" && self.out.status.prepare_failures > 0);
         told.and_then(|c| Some((*STANDING.iter().find(|why| **why == c.reason)?, &c.message))).map_or_else(

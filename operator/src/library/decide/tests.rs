@@ -82,6 +82,7 @@ fn ended(run: i64, code: i32, message: serde_json::Value) -> PodFacts {
         run,
         node: None,
         memory: None,
+        setup: None,
         state: PodState::Ended(ended),
     }
 }
@@ -117,6 +118,24 @@ fn made(id: &str) -> serde_json::Value {
 
 fn summary() -> CatalogSummary {
     CatalogSummary { volume_id: "v1".into(), free_bytes: 900, total_bytes: 1000, scans: 1, ..CatalogSummary::default() }
+}
+
+#[test]
+fn a_prepare_pod_that_no_node_takes_is_made_anew_and_what_is_wrong_stays_told() {
+    let first = next(on_claim(), &decide(&on_claim(), &options()));
+    let mut o = next(first.clone(), &decide(&first, &options()));
+    let since = o.now.checked_sub(jiff::SignedDuration::from_secs(301)).unwrap();
+    let state = PodState::Live { ip: None, unschedulable: Some("a taint".into()), waiting: None, started: false };
+    o.prepare_pods =
+        vec![PodFacts { setup: Some(crate::pods::Setup { since, mounted: false }), state, ..ended(1, 0, json!({})) }];
+    let stuck = decide(&o, &options());
+    assert_eq!((stuck.status.prepare_runs, ready(&stuck).1), (2, "Unschedulable".into()));
+    let again = decide(&next(o, &stuck), &options());
+    assert_eq!(again.desired.prepare.as_ref().map(|job| job.name_any()).as_deref(), Some("lib-prepare-2"));
+    assert_eq!(
+        (again.desired.surplus.clone(), ready(&again).1),
+        (vec!["lib-prepare-1".to_owned()], "Unschedulable".into())
+    );
 }
 
 #[test]

@@ -73,12 +73,18 @@ fn a_held_claim_or_a_full_disk_is_waited_out_for_ever_and_bad_input_ends_the_job
     let pending = held.status.pending_settle.unwrap();
     assert_eq!(
         (held.status.phase, held.status.not_before.as_deref(), pending.run, pending.ended_pods.len()),
-        (Phase::Settling, Some("2026-01-01T00:00:10Z"), 2, 0)
+        (Phase::Settling, Some("2026-01-01T00:02:00Z"), 2, 0)
     );
     o.pods = vec![pod("settle", 1, failed(1, "NoSpace", true))];
     let full = decide(&o, &options());
     assert_eq!((full.status.phase, full.status.not_before.as_deref()), (Phase::Settling, Some("2026-01-01T00:10:00Z")));
     assert!(crate::conditions::find(&full.status.conditions, "Settled").unwrap().message.contains("NoSpace"));
+    let may_hold = |status: &EncodeJobStatus| status.pending_settle.as_ref().unwrap().ended_pods.len();
+    assert_eq!(may_hold(&full.status), 1);
+    let mut let_go = o.clone();
+    let told = json!({"failed": {"reason": "NoSpace", "message": "m", "retryable": true, "released": true}});
+    let_go.pods = vec![pod("settle", 1, ended(1, told))];
+    assert_eq!(may_hold(&decide(&let_go, &options()).status), 0, "the list does not grow with each try");
     o.job.status = Some(full.status);
     assert_eq!(names(&decide(&o, &options())), [] as [String; 0], "waits for its pause");
     o.now = o.now.checked_add(SignedDuration::from_secs(600)).unwrap();

@@ -78,6 +78,7 @@ fn pod(observed: &mut Observed, state: PodState) {
         run: 0,
         node: None,
         memory: None,
+        setup: None,
         state,
     };
     observed.survey_pods = vec![pod];

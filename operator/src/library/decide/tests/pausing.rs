@@ -78,6 +78,12 @@ fn failures_in_a_row_pause_the_library_until_one_is_retried_or_its_spec_is_chang
     assert!(starts(&decision).is_empty());
     let message = &find(&decision.status.conditions, conditions::READY).unwrap().message;
     assert!(message.contains("EncodeFailed: try 2"), "the latest is told: {message}");
+    // What was asked of a file and could not be done is no encode that failed.
+    let mut undone = o.clone();
+    for job in &mut undone.jobs[..3] {
+        Arc::make_mut(job).spec.desired = av1_crds::job::Desired::Original;
+    }
+    assert_eq!(starts(&decide(&undone, &options())), ["next"]);
     // Many more failed at once: the one that its user retries goes on nevertheless.
     let mut retried = o.clone();
     retried.jobs.extend((3..6).map(failed));

@@ -9,7 +9,8 @@ const TRASH: &str = ".av1/trash/j/a.mkv";
 fn library(purge: Option<PurgeStatus>) -> Observed {
     let mut o = prepared();
     o.library.status.as_mut().unwrap().purge = purge;
-    let scanned = CatalogSummary { scan_finished_at: Some("2025-12-31T23:59:00Z".into()), ..summary() };
+    let scanned =
+        CatalogSummary { scan_finished_at: Some("2025-12-31T23:59:00Z".into()), due_in_trash: 1, ..summary() };
     o.summary = SummaryView::Got(Box::new(scanned));
     o.leftovers = Some(Leftovers {
         due: vec![TrashItem {
@@ -145,12 +146,60 @@ fn what_was_purged_is_counted_and_what_was_kept_is_named_and_left_alone_for_a_da
     let mut o = next(o, &decision);
     o.purge_pods.clear();
     assert_eq!(decide(&o, &options()).desired.surplus, ["lib-purge-3"]);
-    let long_ago = KeptFile { file: TRASH.into(), message: "changed".into(), at: "2025-12-30T23:00:00Z".into() };
-    let known = |at: &str| PurgeStatus { kept: vec![KeptFile { at: at.into(), ..long_ago.clone() }], ..purge.clone() };
-    for (at, listed) in [("2025-12-31T23:00:00Z", 0), ("2025-12-30T23:00:00Z", 1)] {
-        let o = library(Some(PurgeStatus { finished_at: None, ..known(at) }));
-        assert_eq!(purge_of(&o).trash.len(), listed, "{at}");
-    }
+    assert_eq!(purge.passed, 1, "the next list begins behind it");
+}
+
+#[test]
+fn a_round_through_the_trash_passes_what_is_kept_and_the_next_begins_after_a_day() {
+    let kept = |round: &str, passed| PurgeStatus {
+        run: 7,
+        kept_count: 170,
+        passed,
+        round_began_at: Some(round.into()),
+        kept: vec![KeptFile { file: TRASH.into(), message: "changed".into(), at: round.into() }],
+        ..PurgeStatus::default()
+    };
+    let all_passed = |round: &str| {
+        let mut o = library(Some(kept(round, 160)));
+        o.leftovers = Some(Leftovers::default());
+        purge_of(&o)
+    };
+    let early = all_passed("2025-12-31T12:00:00Z");
+    assert_eq!((early.active, early.passed, early.kept_count), (false, 160, 170));
+    let late = all_passed("2025-12-30T12:00:00Z");
+    assert_eq!((late.active, late.passed, late.kept_count, late.round_began_at), (false, 0, 160, None));
+    // What became due since is listed behind them.
+    let listed = purge_of(&library(Some(kept("2025-12-31T12:00:00Z", 160))));
+    assert_eq!((listed.active, listed.passed, listed.trash), (true, 160, vec![TRASH.to_owned()]));
+    let mut gone = library(Some(kept("2025-12-31T12:00:00Z", 160)));
+    let SummaryView::Got(summary) = &mut gone.summary else { unreachable!() };
+    summary.due_in_trash = 0;
+    gone.leftovers = None;
+    let gone = purge_of(&gone);
+    assert_eq!((gone.kept_count, gone.passed, gone.kept.len()), (0, 0, 0));
+}
+
+#[test]
+fn a_purge_pod_that_does_not_start_is_told_of_and_goes() {
+    let mut o = library(Some(active()));
+    o.purge_jobs = vec![BatchFacts { name: "lib-purge-3".into(), ..BatchFacts::default() }];
+    let stuck = |seconds| {
+        let since = "2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap();
+        let setup = Some(crate::pods::Setup {
+            since: since.checked_sub(jiff::SignedDuration::from_secs(seconds)).unwrap(),
+            mounted: false,
+        });
+        let state = PodState::Live { ip: None, unschedulable: Some("no node".into()), waiting: None, started: false };
+        vec![PodFacts { state, setup, node: None, ..purge_pod(0, json!({})) }]
+    };
+    o.purge_pods = stuck(300);
+    let early = decide(&o, &options());
+    assert!(early.desired.surplus.is_empty() && early.events.iter().all(|e| e.reason != "NotStarted"));
+    o.purge_pods = stuck(301);
+    let late = decide(&o, &options());
+    assert_eq!(late.desired.surplus, ["lib-purge-3"]);
+    assert!(late.events.iter().any(|e| e.reason == "NotStarted" && e.note.contains("no node")), "{:?}", late.events);
+    assert_eq!(late.status.purge.unwrap().run, 3);
 }
 
 #[test]
@@ -184,7 +233,7 @@ fn what_stays_is_told_by_what_it_is_and_originals_alone_are_counted() {
     assert_eq!((purge.kept_count, purge.kept.len(), purge.not_before.is_none()), (1, 3, true));
     let again = library(Some(PurgeStatus { finished_at: None, ..purge }));
     let listed = purge_of(&again);
-    assert_eq!((listed.trash.len(), listed.work.len(), listed.unfinished.len()), (0, 0, 0), "not for a day");
+    assert_eq!((listed.work.len(), listed.unfinished.len()), (0, 0), "not for a day");
 }
 
 #[test]

@@ -5,8 +5,12 @@ use av1_crds::job::Desired;
 use av1_crds::wire::PodFailure;
 
 fn sees(o: &mut Observed, wrong: Option<&str>) {
-    let wrong_volume =
-        wrong.map(|why| PodFailure { reason: why.into(), message: "it is volume v9".into(), retryable: true });
+    let wrong_volume = wrong.map(|why| PodFailure {
+        reason: why.into(),
+        message: "it is volume v9".into(),
+        retryable: true,
+        released: false,
+    });
     let prepare_run = o.library.status.as_ref().unwrap().prepare_runs;
     o.summary = SummaryView::Unready(Box::new(CatalogSummary { prepare_run, wrong_volume, ..summary() }));
 }
