@@ -250,7 +250,7 @@ fn a_name_that_is_taken_is_told_and_written_down() {
 fn a_report_writes_nothing_among_the_films_for_a_rejected_one_either() {
     let bench = Bench::new(Scene::Report, "Exchange");
     let run = bench.changed(r#"{"verdict": "Rejected", "reason": "NotSmaller", "output": null}"#);
-    assert_eq!(done(&run)["verdict"], "Rejected", "{run:?}");
+    assert_eq!(done(&run)["verdict"], "Recorded", "{run:?}");
     assert_eq!(bench.beside(), ["film.mkv"]);
     assert_eq!(fs::read_dir(bench.library().join(".av1/state/receipts")).unwrap().count(), 1);
 }

@@ -160,3 +160,17 @@ fn an_original_whose_swap_ends_late_is_kept_for_its_full_time() {
         assert!(entries.len() == 1 && !entries[0].contains(LONG_AGO), "{scene:?}: {entries:?} {run:?}");
     }
 }
+
+#[test]
+fn the_claim_of_a_purge_whose_library_was_deleted_is_nobodys_after_a_day() {
+    let bench = Bench::new(Scene::Purge, "Exchange");
+    assert!(bench.next("pod-1", &[], Some("settle::claim::sync::after=return(kill)")).killed);
+    let claims = |bench: &Bench| bench.names().into_keys().filter(|path| path.contains("/claims/")).count();
+    assert_eq!(claims(&bench), 1);
+    let task = bench.task_with(json!({"unfinished": ["purge"]}), &["library", "volumeId"]);
+    let run = bench.run("purge", &task, "pod-2", &[], None);
+    assert!(run.result.contains("less than a day ago") && claims(&bench) == 1, "{run:?}");
+    bench.age();
+    ended_well(&bench.run("purge", &task, "pod-2", &[], None)).unwrap();
+    assert_eq!(claims(&bench), 0);
+}
