@@ -46,7 +46,7 @@ pub enum ReplacementMode {
     Replace,
     /// It is put beside the original, as `NAME.av1.EXT`.
     Beside,
-    /// It is deleted; the figures are kept. No job writes a marker or a sidecar among the films then.
+    /// It is deleted; the figures are kept. What is rejected gets no marker then, and no sidecar from its job.
     ReportOnly,
 }
 

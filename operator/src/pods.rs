@@ -29,6 +29,9 @@ pub(crate) struct PodFacts {
     pub(crate) state: PodState,
 }
 
+/// Seconds that a pod has to begin, when the cluster says why it does not.
+pub(crate) const STUCK: i64 = 300;
+
 /// How far a pod is none of whose containers has begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Setup {
@@ -103,26 +106,35 @@ impl PodFacts {
     /// Why a pod that has a node does not start: the kubelet says so, or has tried for minutes without a word.
     pub(crate) fn cannot_start(&self, now: Timestamp) -> Option<String> {
         /// More than the kubelet waits for a mount, in minutes.
-        const PATIENCE: i64 = 3;
+        const TO_MOUNT: i64 = 3;
+        /// Images are large.
+        const TO_PULL: i64 = 10;
         let PodState::Live { waiting, .. } = &self.state else { return None };
         waiting.clone().or_else(|| {
             let (node, name) = (self.node.as_ref()?, &self.name);
-            let setup = self.setup.filter(|setup| now.as_second() - setup.since.as_second() > PATIENCE * 60)?;
-            let why = if setup.mounted {
-                "its image is still being pulled"
+            let setup = self.setup?;
+            let (minutes, why) = if setup.mounted {
+                (TO_PULL, "its image is still being pulled")
             } else {
-                "a volume cannot be mounted, or it gets no network"
+                (TO_MOUNT, "a volume cannot be mounted, or it gets no network")
             };
-            Some(format!("{node} has not begun it for more than {PATIENCE} minutes, most likely because {why}; kubectl describe pod {name} says more"))
+            let late = now.as_second() - setup.since.as_second() > minutes * 60;
+            late.then(|| {
+                format!("{node} has not begun it for more than {minutes} minutes, most likely because {why}; kubectl describe pod {name} says more")
+            })
         })
     }
 
     /// Whether it has not begun for so long, for a reason that the cluster gives, that it is made anew: nodes, settings and images may be
     /// others by now, and a pod stays as it was made. A volume that cannot be mounted is tried again by the kubelet.
     pub(crate) fn is_stuck(&self, now: Timestamp) -> bool {
-        const PATIENCE: i64 = 300;
+        self.is_stuck_for(STUCK, now)
+    }
+
+    /// The same, for so many seconds.
+    pub(crate) fn is_stuck_for(&self, seconds: i64, now: Timestamp) -> bool {
         let PodState::Live { unschedulable, waiting, .. } = &self.state else { return false };
-        let late = self.setup.is_some_and(|setup| now.as_second() - setup.since.as_second() > PATIENCE);
+        let late = self.setup.is_some_and(|setup| now.as_second() - setup.since.as_second() > seconds);
         late && (unschedulable.is_some() || waiting.is_some())
     }
 }
@@ -407,7 +419,8 @@ mod tests {
         assert_eq!(told(false, creating(), 180), None);
         let why = told(false, creating(), 181).unwrap();
         assert!(why.contains("a volume cannot be mounted") && why.contains("kubectl describe pod p"), "{why}");
-        assert!(told(true, creating(), 181).unwrap().contains("its image is still being pulled"));
+        assert_eq!(told(true, creating(), 600), None, "images are large");
+        assert!(told(true, creating(), 601).unwrap().contains("its image is still being pulled"));
         assert_eq!(told(true, json!({"running": {}}), 9_999), None);
         let refused = json!({"waiting": {"reason": "ErrImagePull", "message": "denied"}});
         assert_eq!(told(true, refused, 0).unwrap(), "ErrImagePull: denied");

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use av1_crds::paths::{AV1_DIR, TRASH_DIR, WORK_DIR, is_uid};
@@ -44,8 +44,12 @@ impl Trash {
     /// Looks again; a description is read once, what cannot be read counts nothing and is never listed.
     pub(super) fn refresh(&mut self, root: &Root) {
         let mut present = HashSet::new();
+        let trash = match folders(root, TRASH_DIR) {
+            Ok(folders) => folders,
+            Err(e) => return tracing::warn!("what is in .av1 is known from before, for the trash cannot be read: {e}"),
+        };
         (self.bytes, self.items) = (0, Vec::new());
-        for (folder, job) in folders(root, TRASH_DIR) {
+        for (folder, job) in trash {
             let files: HashMap<OsString, Stat> = folder
                 .names()
                 .unwrap_or_default()
@@ -76,6 +80,7 @@ impl Trash {
         }
         self.descriptions.retain(|path, _| present.contains(path));
         self.work = folders(root, WORK_DIR)
+            .unwrap_or_default()
             .into_iter()
             .filter_map(|(_, name)| Some((workdir::last_change(root, &name).ok()??, name)))
             .map(|(changed, name)| (name, changed))
@@ -115,14 +120,14 @@ impl Trash {
     }
 }
 
-/// The folders below a folder of `.av1` that are named as jobs are.
-fn folders(root: &Root, below: &str) -> Vec<(Folder, String)> {
-    let Ok(parent) = root.open_folder(&Path::new(AV1_DIR).join(below)) else {
-        return Vec::new();
+/// The folders below a folder of `.av1` that are named as jobs are; none when that is not there.
+fn folders(root: &Root, below: &str) -> io::Result<Vec<(Folder, String)>> {
+    let parent = match root.open_folder(&Path::new(AV1_DIR).join(below)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
     };
-    let names = parent.names().unwrap_or_default();
-    let names = names.into_iter().filter_map(|name| name.into_string().ok()).filter(|name| is_uid(name));
-    names.filter_map(|name| Some((parent.open_folder(Path::new(&name)).ok()?, name))).collect()
+    let names = parent.names()?.into_iter().filter_map(|name| name.into_string().ok()).filter(|name| is_uid(name));
+    Ok(names.filter_map(|name| Some((parent.open_folder(Path::new(&name)).ok()?, name))).collect())
 }
 
 /// Jobs whose last change is long enough ago, sorted.
@@ -198,6 +203,7 @@ mod tests {
         assert_eq!((page.due[0].path.as_str(), page.due[0].size), ("a/first.mkv", 3));
         assert_eq!(page.next_due.as_deref(), Some("2026-01-03T00:00:00Z"));
         assert_eq!(known.page(now, 0, 1).due.len(), 1);
+        assert_eq!(files(&known.page(now, 1, 10)), [".av1/trash/job-2/second.mkv"]);
         std::fs::rename(trash.join("job-3/first.mkv"), trash.join("job-3/elsewhere")).unwrap();
         known.refresh(&root);
         assert_eq!(files(&known.page(now, 0, 10)), [".av1/trash/job-2/second.mkv"]);

@@ -15,7 +15,7 @@ use super::error::{Doing, SettleError};
 use super::place::{FILE_MODE, State, read_capped};
 use crate::beneath::Folder;
 use crate::failpoint::durable;
-use crate::role::now;
+use crate::role::{RoleFailure, now};
 
 const MAX_CLAIM: usize = 64 << 10;
 /// Stands for a job in the claims of a purge.
@@ -89,6 +89,18 @@ pub(super) fn take(state: &State, who: Who<'_>, pod: &str) -> Result<Claim, Sett
         }
     }
     Err(SettleError::Parked(format!("more than {MAX_CHAIN} pods claimed this path and ended without letting go")))
+}
+
+/// Takes the claim as [`take`] does; what the operator is told when that cannot be done. `swapping`: as of [`SettleError::failure`].
+pub(super) fn take_or_tell(state: &State, who: Who<'_>, pod: &str, swapping: bool) -> Result<Claim, RoleFailure> {
+    take(state, who, pod).map_err(|error| error.failure(swapping).released(has_none(state, pod)))
+}
+
+/// Whether it is certain that the pod has no claim.
+fn has_none(state: &State, pod: &str) -> bool {
+    let others =
+        |name: &OsString| read(&state.claims, name).is_ok_and(|claim| !claim.pod.is_empty() && claim.pod != pod);
+    state.claims.names().is_ok_and(|names| names.iter().all(others))
 }
 
 /// Makes one claim file; gives its holder when it exists already.

@@ -28,7 +28,7 @@ pub(crate) fn run(task: &MarkTask, args: &PodArgs) -> Result<MarkResult, RoleFai
     restore::unfinished(of)?;
     claim::forget_others(&state, Some(&task.path), takeover_from)?;
     let who = Who { path: &task.path, job, run: task.job.run, takeover_from };
-    let claim = claim::take(&state, who, pod).map_err(|error| error.failure(false))?;
+    let claim = claim::take_or_tell(&state, who, pod, false)?;
     let marked = mark(&root, task);
     let released = claim.let_go(&state);
     let marked = marked.map_err(|error| error.failure(false).released(released))?;

@@ -68,7 +68,7 @@ pub(crate) fn run(task: &SettleTask, args: &PodArgs) -> Result<SettleResult, Rol
     claim::forget_others(&state, Some(&task.path), takeover_from)?;
     let swapping = || read_journal(&state, task).map_or(true, |journal| journal.is_some_and(|j| j.swap.is_some()));
     let who = Who { path: &task.path, job, run: task.job.run, takeover_from };
-    let claim = claim::take(&state, who, pod).map_err(|error| error.failure(true))?;
+    let claim = claim::take_or_tell(&state, who, pod, true)?;
     let settled = settle(&root, &state, task);
     // A job whose names may be half changed keeps its claim: only its own next pod may go on.
     let keep = settled.is_err() && swapping();

@@ -117,7 +117,7 @@ impl Work<'_> {
         let (path, takeover_from) = (restoring.claimed(), self.task.takeover_from.as_slice());
         claim::forget_others(self.state, Some(path), takeover_from)?;
         let who = Who { path, job: &self.task.job.uid, run: self.task.job.run, takeover_from };
-        let claim = claim::take(self.state, who, self.pod).map_err(|error| error.failure(swapping()))?;
+        let claim = claim::take_or_tell(self.state, who, self.pod, swapping())?;
         let done = self.carry_out(restoring, earlier);
         // A job whose names may be half changed keeps its claim: only its own next pod may go on.
         let keep = done.is_err() && swapping();

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use av1_crds::figures;
-use av1_crds::wire::{Leftovers, PurgeResult, PurgeTask};
+use av1_crds::wire::{CatalogSummary, Leftovers, PurgeResult, PurgeTask};
 
 use super::child::{Child, End};
 use super::job::Common;
@@ -29,11 +29,13 @@ pub(crate) struct Purge {
     passed: u64,
     /// When it began.
     round: Option<Instant>,
+    /// Scans after which the catalog's list is younger than the last purge.
+    scans: u64,
 }
 
 impl Purge {
     /// Starts a purge when something is due, and takes note of one that ended.
-    pub(crate) fn tick(&mut self, common: &Common, catalog: &Child, due: u64) {
+    pub(crate) fn tick(&mut self, common: &Common, catalog: &Child, summary: &CatalogSummary) {
         if let Some(child) = &mut self.child {
             let said = match child.ended::<PurgeResult>() {
                 None => return,
@@ -48,8 +50,11 @@ impl Purge {
             tracing::info!("{said}");
             common.board.event(said);
             self.child = None;
+            // The scan that runs may have looked at the trash before.
+            self.scans = summary.scans + 2;
         }
-        if due == 0 || self.last.is_some_and(|last| last.elapsed() < EVERY) {
+        let rests = self.last.is_some_and(|last| last.elapsed() < EVERY);
+        if summary.due_in_trash == 0 || rests || summary.scans < self.scans {
             return;
         }
         self.last = Some(Instant::now());

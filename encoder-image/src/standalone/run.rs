@@ -333,7 +333,7 @@ impl Session {
                     self.take(&summary)?;
                     self.start(&summary)?;
                     if let Some(catalog) = &self.catalog.child {
-                        self.purge.tick(&self.common, catalog, summary.due_in_trash);
+                        self.purge.tick(&self.common, catalog, &summary);
                         if !stopping {
                             self.sidecars.tick(&self.common, catalog, &summary);
                         }

@@ -130,7 +130,7 @@ fn kept(name: &str, namespace: &str, status: &MediaLibraryStatus) -> Vec<String>
     if more > 0 {
         let originals = count(more, if items.is_empty() { "original" } else { "more original" });
         items.push(format!(
-            "kept past their time: {originals}; `kubectl get mlib {name} -n {namespace} -o jsonpath='{{.status.purge.kept}}'` names the first"
+            "kept past their time: {originals}; `kubectl get mlib {name} -n {namespace} -o jsonpath='{{.status.purge.kept}}'` names the latest"
         ));
     }
     items
@@ -141,6 +141,7 @@ fn stays(what: &str) -> String {
     match what {
         file if is_in_trash(file) => format!("the original {file} is kept past its time"),
         folder if folder.starts_with(AV1_DIR) => format!("the work folder {folder} stays"),
+        "purge" => "the claims that a purge left are not let go of".to_owned(),
         job => format!("what the deleted job {job} began has not ended"),
     }
 }

@@ -220,7 +220,10 @@ impl Draft<'_> {
 
     /// The user deleted the job: no pod is made any more; one that may write to the library is waited for.
     fn deletion(&mut self) {
-        let writes = |p: &&&PodFacts| role::WRITERS.contains(&p.role.as_str()) && p.setup.is_none();
+        // An earlier one may have left a swap half done, which the next goes on with.
+        let goes_on = self.out.status.pending_settle.as_ref().is_some_and(|pending| !pending.ended_pods.is_empty());
+        let may_write = |p: &PodFacts| p.setup.is_none() || goes_on && !p.is_stuck(self.observed.now);
+        let writes = |p: &&&PodFacts| role::WRITERS.contains(&p.role.as_str()) && may_write(p);
         let (observed, live) = (self.observed, self.live());
         if observed.namespace_terminating || (observed.batch_jobs.is_empty() && live.is_empty()) {
             return self.release();

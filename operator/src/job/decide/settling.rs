@@ -17,7 +17,7 @@ use super::notifying::{Became, REPLACED};
 use super::{Action, Draft};
 use crate::build::{User, batch_name, role, writer_job};
 use crate::context::EventDraft;
-use crate::pods::{Came, Ended, PodFacts, PodState};
+use crate::pods::{Came, Ended, PodFacts, PodState, STUCK};
 use av1_crds::figures;
 
 /// Nothing is known of what the pod did.
@@ -62,7 +62,9 @@ impl Draft<'_> {
                         .or_else(|| pod.cannot_start(self.observed.now))
                         .unwrap_or_else(|| "the outcome is being brought to the volume".to_owned());
                     self.set(conditions::SETTLED, false, reason::IN_PROGRESS, message);
-                    if pod.is_stuck(self.observed.now) {
+                    // Each one that goes is one more that the next is told of.
+                    let patience = crate::pause::back_off(STUCK, pending.lost + 1, 3_600);
+                    if pod.is_stuck_for(patience, self.observed.now) {
                         self.delete_jobs(|b| b.name == name);
                     }
                     self.look_again(10);

@@ -79,7 +79,7 @@ impl Draft<'_> {
     /// the last time.
     fn begin_purge(&mut self, mut known: PurgeStatus) {
         let observed = self.observed;
-        let none_due = matches!(&observed.summary, SummaryView::Got(summary) if summary.due_in_trash == 0);
+        let none_due = matches!(&observed.summary, SummaryView::Got(s) if s.scans > 0 && s.due_in_trash == 0);
         if known.kept_count > 0 && none_due {
             known.passed = 0;
             new_round(&mut known);
@@ -90,7 +90,7 @@ impl Draft<'_> {
             return;
         }
         let Some(leftovers) = &observed.leftovers else { return };
-        let trash = due(leftovers);
+        let trash = due(leftovers, &known, observed.now);
         let mut work = nobodys(&leftovers.work, &observed.jobs, observed.unreadable_jobs);
         let mut unfinished = deleted(&leftovers.unfinished, &observed.jobs, observed.unreadable_jobs);
         work.retain(|uid| !is_kept(&known, &work_folder(uid), observed.now));
@@ -102,7 +102,8 @@ impl Draft<'_> {
             }
             return;
         }
-        let round_began_at = known.round_began_at.clone().or_else(|| Some(observed.now.to_string()));
+        let round_began_at =
+            known.round_began_at.clone().filter(|_| known.passed > 0).or_else(|| Some(observed.now.to_string()));
         let (run, known) = (known.run + 1, PurgeStatus { active: true, not_before: None, round_began_at, ..known });
         self.out.status.purge = Some(PurgeStatus { run, trash, work, unfinished, ..known });
         self.out.requeue = std::time::Duration::from_secs(1);
@@ -162,6 +163,10 @@ impl Draft<'_> {
             p.passed += i64::from(result.kept_count);
             p.kept_count = p.kept_count.max(p.passed);
             let surplus = p.kept.len().saturating_sub(MOST_KEPT);
+            if surplus > 0 && p.kept.iter().any(|kept| !is_in_trash(&kept.file)) {
+                // What is forgotten and not passed by is listed again.
+                p.not_before = Some(in_seconds(now, 3_600));
+            }
             p.kept.drain(..surplus);
         });
         if result.purged > 0 {
@@ -210,14 +215,15 @@ fn new_round(status: &mut PurgeStatus) {
     }
 }
 
-/// Files in the trash past their time that this round has not come by; as many as one pod is told.
-fn due(leftovers: &Leftovers) -> Vec<String> {
+/// Files in the trash past their time that this round has not come by, but for those that were kept not long ago; as many as one pod
+/// is told.
+fn due(leftovers: &Leftovers, known: &PurgeStatus, now: Timestamp) -> Vec<String> {
     let mut room = MOST_LISTED;
     let fits = |item: &&TrashItem| {
         room = room.saturating_sub(2 * item.trash.len() + 8);
         room > 0
     };
-    let files = leftovers.due.iter().take(MAX_PURGE).take_while(fits);
+    let files = leftovers.due.iter().filter(|item| !is_kept(known, &item.trash, now)).take(MAX_PURGE).take_while(fits);
     files.map(|item| item.trash.clone()).collect()
 }
 

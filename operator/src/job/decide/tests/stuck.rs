@@ -54,4 +54,8 @@ fn a_writer_that_has_not_begun_is_not_waited_for_when_the_job_is_deleted() {
     o.pods = vec![refused("settle", 1, 0)];
     let decision = decide(&o, &options());
     assert_eq!((names(&decision), decision.released), (vec!["delete job-settle-1".to_owned()], false));
+    o.job.status.as_mut().unwrap().pending_settle.as_mut().unwrap().ended_pods = vec!["earlier".into()];
+    assert_eq!(names(&decide(&o, &options())), [] as [String; 0], "it may have to end a swap");
+    o.pods = vec![refused("settle", 1, 301)];
+    assert_eq!(names(&decide(&o, &options())), ["delete job-settle-1"]);
 }

@@ -169,14 +169,22 @@ fn a_round_through_the_trash_passes_what_is_kept_and_the_next_begins_after_a_day
     let late = all_passed("2025-12-30T12:00:00Z");
     assert_eq!((late.active, late.passed, late.kept_count, late.round_began_at), (false, 0, 160, None));
     // What became due since is listed behind them.
-    let listed = purge_of(&library(Some(kept("2025-12-31T12:00:00Z", 160))));
+    let listed = purge_of(&library(Some(PurgeStatus { kept: Vec::new(), ..kept("2025-12-31T12:00:00Z", 160) })));
     assert_eq!((listed.active, listed.passed, listed.trash), (true, 160, vec![TRASH.to_owned()]));
-    let mut gone = library(Some(kept("2025-12-31T12:00:00Z", 160)));
-    let SummaryView::Got(summary) = &mut gone.summary else { unreachable!() };
-    summary.due_in_trash = 0;
-    gone.leftovers = None;
-    let gone = purge_of(&gone);
+    let nothing_due = |scans| {
+        let mut o = library(Some(kept("2025-12-31T12:00:00Z", 160)));
+        let SummaryView::Got(summary) = &mut o.summary else { unreachable!() };
+        (summary.due_in_trash, summary.scans) = (0, scans);
+        o.leftovers = None;
+        purge_of(&o)
+    };
+    let gone = nothing_due(1);
     assert_eq!((gone.kept_count, gone.passed, gone.kept.len()), (0, 0, 0));
+    let not_looked_yet = nothing_due(0);
+    assert_eq!((not_looked_yet.kept_count, not_looked_yet.passed, not_looked_yet.kept.len()), (170, 160, 1));
+    // A round in which nothing was kept leaves no time behind.
+    let first = purge_of(&library(Some(PurgeStatus { kept: Vec::new(), ..kept("2025-12-20T12:00:00Z", 0) })));
+    assert_eq!(first.round_began_at.as_deref(), Some("2026-01-01T00:00:00Z"));
 }
 
 #[test]
