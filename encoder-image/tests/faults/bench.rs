@@ -184,7 +184,7 @@ impl Bench {
     pub fn trace(&self) -> Vec<String> {
         let trace = self.dir.path().join("trace");
         let mut command = self.command(self.scene.role(), &self.task, "pod-1");
-        let run = Started(command.env("AV1_TRACE_FAILPOINTS", &trace).spawn().unwrap(), self.log("pod-1")).wait_for();
+        let run = Started(spawn(command.env("AV1_TRACE_FAILPOINTS", &trace)), self.log("pod-1")).wait_for();
         assert_eq!(run.code, Some(0), "{run:?}");
         let mut points: Vec<String> = Vec::new();
         for point in std::fs::read_to_string(trace).unwrap().lines() {
@@ -226,7 +226,7 @@ impl Bench {
         let mut command = self.command(self.scene.role(), &self.task, pod);
         command.env("AV1_TRACE_FAILPOINTS", &trace).env("AV1_HOLD_UNTIL", &go);
         command.env("FAILPOINTS", format!("{point}=return(hold)"));
-        let mut started = Started(command.spawn().unwrap(), self.log(pod));
+        let mut started = Started(spawn(&mut command), self.log(pod));
         // Long enough for any machine: a point that is not passed shows by the end of the process.
         let limit = Instant::now() + Duration::from_secs(900);
         while !std::fs::read_to_string(&trace).unwrap_or_default().lines().any(|line| line == point) {
@@ -271,7 +271,7 @@ impl Bench {
         if let Some(points) = points {
             command.env("FAILPOINTS", points);
         }
-        Started(command.spawn().unwrap(), self.log(pod))
+        Started(spawn(&mut command), self.log(pod))
     }
 
     /// Gives everything to a user without root's rights, as whom the agent runs from now on. Only root can.
@@ -493,6 +493,16 @@ impl Started {
 /// The program under test. A copy may be named, so that another build meanwhile does not change it.
 fn agent() -> PathBuf {
     std::env::var_os("AV1_AGENT").unwrap_or_else(|| env!("CARGO_BIN_EXE_av1-agent").into()).into()
+}
+
+/// Starts a program that was written just now: another test's child may hold it open for writing until it has become its own program.
+fn spawn(command: &mut Command) -> Child {
+    loop {
+        match command.spawn() {
+            Err(e) if e.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            started => return started.unwrap(),
+        }
+    }
 }
 
 fn age(path: &Path) {
