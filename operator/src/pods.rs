@@ -125,6 +125,14 @@ impl PodFacts {
         })
     }
 
+    /// The same, or why no node takes it.
+    pub(crate) fn is_kept_by(&self, now: Timestamp) -> Option<String> {
+        match &self.state {
+            PodState::Live { unschedulable: Some(why), .. } => Some(why.clone()),
+            _ => self.cannot_start(now),
+        }
+    }
+
     /// Whether it has not begun for so long, for a reason that the cluster gives, that it is made anew: nodes, settings and images may be
     /// others by now, and a pod stays as it was made. A volume that cannot be mounted is tried again by the kubelet.
     pub(crate) fn is_stuck(&self, now: Timestamp) -> bool {
@@ -142,11 +150,14 @@ impl PodFacts {
 fn setup_of(pod: &Pod, status: &PodStatus) -> Option<Setup> {
     let is_true = |type_: &str| status.conditions.iter().flatten().find(|c| c.type_ == type_ && c.status == "True");
     let begun = |c: &ContainerStatus| c.state.as_ref().is_some_and(|s| s.running.is_some() || s.terminated.is_some());
-    let mut containers =
-        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
     let scheduled = is_true("PodScheduled").and_then(|c| c.last_transition_time.as_ref());
     let since = scheduled.or(pod.metadata.creation_timestamp.as_ref())?.0;
-    (!containers.any(begun)).then(|| Setup { since, mounted: is_true("PodReadyToStartContainers").is_some() })
+    (!containers(status).any(begun)).then(|| Setup { since, mounted: is_true("PodReadyToStartContainers").is_some() })
+}
+
+/// Those that run before the main one, and that.
+fn containers(status: &PodStatus) -> impl Iterator<Item = &ContainerStatus> {
+    status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten())
 }
 
 fn memory_of(spec: &PodSpec) -> Option<u64> {
@@ -161,9 +172,7 @@ fn live_of(status: &PodStatus) -> PodState {
         .flatten()
         .find(|c| c.type_ == "PodScheduled" && c.status == "False" && c.reason.as_deref() == Some("Unschedulable"))
         .map(|c| c.message.clone().unwrap_or_default());
-    let containers =
-        || status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
-    let waiting = containers().filter_map(|c| c.state.as_ref()?.waiting.as_ref()).find_map(|w| {
+    let waiting = containers(status).filter_map(|c| c.state.as_ref()?.waiting.as_ref()).find_map(|w| {
         let reason = w.reason.clone().unwrap_or_default();
         let told = !matches!(reason.as_str(), "" | "ContainerCreating" | "PodInitializing");
         told.then(|| {

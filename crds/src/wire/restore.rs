@@ -136,6 +136,9 @@ pub struct MarkResult {
     pub marker: String,
 }
 
+/// Stands for a job in the claims of a purge, and among those that did not end what they began.
+pub const NO_JOB: &str = "purge";
+
 /// Most trash entries, and most work folders, that one purge is given; the arguments of a pod have a limit of size.
 pub const MAX_PURGE: usize = 100;
 

@@ -18,8 +18,6 @@ use crate::failpoint::durable;
 use crate::role::{RoleFailure, now};
 
 const MAX_CLAIM: usize = 64 << 10;
-/// Stands for a job in the claims of a purge.
-pub(super) const NO_JOB: &str = "purge";
 /// Longest chain of pods that ended without letting go.
 const MAX_CHAIN: usize = 1_000;
 
@@ -208,7 +206,7 @@ impl Claim {
     }
 }
 
-/// UID of the job whose claim has this name, or [`NO_JOB`].
+/// UID of the job whose claim has this name, or [`av1_crds::wire::NO_JOB`].
 pub(super) fn job_of(claims: &Folder, name: &OsStr) -> Option<String> {
     let claim = read(claims, name).ok()?;
     Some(claim.job).filter(|job| !job.is_empty())

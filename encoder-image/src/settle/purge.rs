@@ -11,13 +11,13 @@ use std::io;
 use std::path::Path;
 
 use av1_crds::paths::{AV1_DIR, WORK_DIR};
-use av1_crds::wire::{Kept, MAX_PURGE, PurgeResult, PurgeTask};
+use av1_crds::wire::{Kept, MAX_PURGE, NO_JOB, PurgeResult, PurgeTask};
 use av1_media::identity::{Comparison, compare, same_content};
 use av1_media::trash::{MAX_DESCRIPTION, SUFFIX, TrashEntry, split_path};
 use jiff::Timestamp;
 use rustix::io::Errno;
 
-use super::claim::{self, NO_JOB, Who};
+use super::claim::{self, Who};
 use super::copy::{drop_cache, sha256};
 use super::error::{Doing, SettleError};
 use super::find::find_readable;

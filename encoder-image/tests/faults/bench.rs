@@ -40,6 +40,11 @@ impl Run {
         let value: Value = serde_json::from_str(&self.result).ok()?;
         value["failed"]["retryable"].as_bool()
     }
+    /// Whether it says that it let go of its claim: the operator tells the next one of no pod that did.
+    pub fn released(&self) -> bool {
+        let value: Value = serde_json::from_str(&self.result).unwrap_or_default();
+        value["failed"]["released"] == true
+    }
     fn field(&self, of: &str, name: &str) -> Option<String> {
         let value: Value = serde_json::from_str(&self.result).ok()?;
         value[of][name].as_str().map(str::to_owned)

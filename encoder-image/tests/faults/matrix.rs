@@ -86,7 +86,7 @@ fn failed(bench: &Bench, point: &str, action: &str, wanted: &End) -> Result<(), 
     if action != "kill" && first.code != Some(0) {
         bench.no_copy_is_left_when_untouched()?;
     }
-    finished(bench, wanted, &["pod-1"])?;
+    finished(bench, wanted, if first.released() { &[] } else { &["pod-1"] })?;
     bench.stills_are_kept(action != "kill")
 }
 

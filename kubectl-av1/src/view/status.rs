@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use av1_crds::library::{ByteCounts, FileCounts, JobCounts, KeptFile};
 use av1_crds::paths::{AV1_DIR, is_in_trash};
+use av1_crds::wire::NO_JOB;
 use av1_crds::{EncodeJob, MediaLibrary, MediaLibraryStatus, Phase, conditions, figures};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -141,7 +142,7 @@ fn stays(what: &str) -> String {
     match what {
         file if is_in_trash(file) => format!("the original {file} is kept past its time"),
         folder if folder.starts_with(AV1_DIR) => format!("the work folder {folder} stays"),
-        "purge" => "the claims that a purge left are not let go of".to_owned(),
+        NO_JOB => "the claims that a purge left are not let go of".to_owned(),
         job => format!("what the deleted job {job} began has not ended"),
     }
 }

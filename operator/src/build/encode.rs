@@ -6,13 +6,12 @@ use av1_crds::library::{MediaLibrary, Scratch};
 use av1_crds::wire::EncodeTask;
 use av1_crds::{AGENT_PORT, EncodeJob, labels, paths};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{
-    Affinity, ContainerPort, NodeSelectorRequirement, NodeSelectorTerm, PodTemplateSpec, PreferredSchedulingTerm,
-};
+use k8s_openapi::api::core::v1::{Affinity, ContainerPort, NodeSelectorTerm, PodTemplateSpec, PreferredSchedulingTerm};
 use kube::ResourceExt;
 
 use super::pod::{
-    PodOptions, RolePod, User, empty, env, guaranteed, labels_of_run, library_mount, mount, sharing, task_argument,
+    NAME_FIELD, PodOptions, RolePod, User, empty, env, guaranteed, labels_of_run, library_mount, mount, requirement,
+    sharing, task_argument,
 };
 use super::{HOST_LABEL, Placing, batch_name, digest, role};
 
@@ -170,13 +169,9 @@ fn with_hosts(affinity: Option<Affinity>, place: &Placing) -> Option<Affinity> {
     }
     if !place.avoided.is_empty() {
         // The field takes one name at a time.
-        let others = |node| requirement("metadata.name", "NotIn", std::slice::from_ref(node));
+        let others = |node| requirement(NAME_FIELD, "NotIn", std::slice::from_ref(node));
         let match_fields = Some(place.avoided.iter().map(others).collect());
         prefer(ELSEWHERE, NodeSelectorTerm { match_expressions: None, match_fields });
     }
     Some(affinity)
-}
-
-fn requirement(key: &str, operator: &str, values: &[String]) -> NodeSelectorRequirement {
-    NodeSelectorRequirement { key: key.to_owned(), operator: operator.to_owned(), values: Some(values.to_vec()) }
 }

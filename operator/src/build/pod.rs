@@ -273,13 +273,17 @@ fn volume(from: &LibraryVolume) -> Volume {
     volume
 }
 
+/// Field of a node's name.
+pub(super) const NAME_FIELD: &str = "metadata.name";
+
+/// What a node's label or field is asked for.
+pub(super) fn requirement(key: &str, operator: &str, values: &[String]) -> NodeSelectorRequirement {
+    NodeSelectorRequirement { key: key.to_owned(), operator: operator.to_owned(), values: Some(values.to_vec()) }
+}
+
 /// On the node of that name.
 pub(super) fn on_node(name: String) -> Affinity {
-    let field = NodeSelectorRequirement {
-        key: "metadata.name".to_owned(),
-        operator: "In".to_owned(),
-        values: Some(vec![name]),
-    };
+    let field = requirement(NAME_FIELD, "In", &[name]);
     let term = NodeSelectorTerm { match_fields: Some(vec![field]), match_expressions: None };
     Affinity {
         node_affinity: Some(NodeAffinity {

@@ -437,13 +437,13 @@ async fn candidates(observed: &Observed, address: &str, context: &Context) -> (V
 /// What waits to be removed, when the summary says that there may be something and no purge is under way.
 async fn leftovers(observed: &Observed, address: &str, context: &Context) -> Option<Leftovers> {
     let SummaryView::Got(summary) = &observed.summary else { return None };
-    let known = observed.library.status.as_ref().and_then(|s| s.purge.clone()).unwrap_or_default();
+    let known = observed.library.status.as_ref().and_then(|s| s.purge.as_ref());
     let live = observed.jobs.iter().filter(|job| !job.phase().is_terminal()).count() as u64;
     let nothing = summary.due_in_trash == 0 && summary.unfinished == 0 && summary.work_folders <= live;
-    if known.active || observed.library.spec.suspend || nothing {
+    if known.is_some_and(|p| p.active) || observed.library.spec.suspend || nothing {
         return None;
     }
-    let passed = u64::try_from(known.passed).unwrap_or(0);
+    let passed = known.and_then(|p| u64::try_from(p.passed).ok()).unwrap_or(0);
     let answer = context.catalogs.leftovers(address, passed, PAGE).await;
     answer.inspect_err(|error| tracing::warn!(library = observed.library.name_any(), "{error}")).ok()
 }

@@ -55,11 +55,10 @@ impl Draft<'_> {
         let pod = self.observed.pod(order.role(), pending.run, pending.pod_uid.as_deref()).cloned();
         match pod {
             Some(pod) => match &pod.state {
-                PodState::Live { unschedulable, .. } => {
+                PodState::Live { .. } => {
                     self.pending(|p| p.pod_uid = Some(pod.uid.clone()));
-                    let message = unschedulable
-                        .clone()
-                        .or_else(|| pod.cannot_start(self.observed.now))
+                    let message = pod
+                        .is_kept_by(self.observed.now)
                         .unwrap_or_else(|| "the outcome is being brought to the volume".to_owned());
                     self.set(conditions::SETTLED, false, reason::IN_PROGRESS, message);
                     // Each one that goes is one more that the next is told of.
@@ -185,12 +184,12 @@ impl Draft<'_> {
                 done(self, &result);
             }
             Came::Failed { failure, .. } if failure.reason == reasons::CLAIM_HELD => {
-                let pause = self.failed_again(10, 120);
+                let pause = self.failed_again(120);
                 self.settle_again(None, pause, &failure.message)
             }
             // Another volume under the same name may be put right again.
             Came::Failed { failure, .. } if failure.retryable || is_of_volume(&failure.reason) => {
-                let pause = self.failed_again(10, 600);
+                let pause = self.failed_again(600);
                 self.out.events.push(EventDraft::warning(&failure.reason, "Settle", &failure.message));
                 // The volume is looked at before the claim is taken: that pod held nothing.
                 let held = (!failure.released && !is_of_volume(&failure.reason)).then(|| pod_uid.to_owned());
@@ -208,11 +207,11 @@ impl Draft<'_> {
         }
     }
 
-    /// Counts one more failure of the order; the pause before its next pod, in seconds.
-    fn failed_again(&mut self, first: i64, most: i64) -> i64 {
+    /// Counts one more failure of the order; the pause before its next pod, at most so many seconds.
+    fn failed_again(&mut self, most: i64) -> i64 {
         let failures = self.out.status.pending_settle.as_ref().map_or(0, |p| p.failures) + 1;
         self.pending(|p| p.failures = failures);
-        crate::pause::back_off(first, failures, most)
+        crate::pause::back_off(10, failures, most)
     }
 
     /// The order ends though its pods may have left a claim: those of the next order are told of them.

@@ -66,11 +66,8 @@ impl Draft<'_> {
 
     /// A pod that does not start goes, and is made as it would be by now once it is gone.
     pub(super) fn make_anew(&mut self, batch: String, pod: &PodFacts, action: &'static str) {
-        let why = match &pod.state {
-            PodState::Live { unschedulable: Some(why), .. } => Some(why.clone()),
-            _ => pod.cannot_start(self.observed.now),
-        };
-        let note = format!("pod {} cannot start and is made anew: {}", pod.name, why.unwrap_or_default());
+        let why = pod.is_kept_by(self.observed.now).unwrap_or_default();
+        let note = format!("pod {} cannot start and is made anew: {why}", pod.name);
         self.out.events.push(EventDraft::warning(reason::NOT_STARTED, action, note));
         self.out.desired.surplus.push(batch);
     }

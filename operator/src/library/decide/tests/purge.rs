@@ -147,6 +147,12 @@ fn what_was_purged_is_counted_and_what_was_kept_is_named_and_left_alone_for_a_da
     o.purge_pods.clear();
     assert_eq!(decide(&o, &options()).desired.surplus, ["lib-purge-3"]);
     assert_eq!(purge.passed, 1, "the next list begins behind it");
+    let long_ago = KeptFile { file: TRASH.into(), message: "changed".into(), at: "2025-12-30T23:00:00Z".into() };
+    let known = |at: &str| PurgeStatus { kept: vec![KeptFile { at: at.into(), ..long_ago.clone() }], ..purge.clone() };
+    for (at, listed) in [("2025-12-31T23:00:00Z", 0), ("2025-12-30T23:00:00Z", 1)] {
+        let o = library(Some(PurgeStatus { finished_at: None, ..known(at) }));
+        assert_eq!(purge_of(&o).trash.len(), listed, "{at}");
+    }
 }
 
 #[test]
@@ -241,7 +247,7 @@ fn what_stays_is_told_by_what_it_is_and_originals_alone_are_counted() {
     assert_eq!((purge.kept_count, purge.kept.len(), purge.not_before.is_none()), (1, 3, true));
     let again = library(Some(PurgeStatus { finished_at: None, ..purge }));
     let listed = purge_of(&again);
-    assert_eq!((listed.work.len(), listed.unfinished.len()), (0, 0), "not for a day");
+    assert_eq!((listed.trash.len(), listed.work.len(), listed.unfinished.len()), (0, 0, 0), "not for a day");
 }
 
 #[test]
